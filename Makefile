@@ -1,0 +1,28 @@
+# One door for developers and CI; `make help` lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help install check test demo bench chaos test-gpu clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install: .venv/installed ## a virtual environment in .venv with pinned packages
+
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+check: install ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: install ## every test that needs no GPU; under 15 minutes on 2 cores
+	$(BIN)/pytest -m 'not chaos and not gpu'
+
+clean: ## remove what the other targets made
+	rm -rf .venv build demo-table *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The side that knows the corpus and the table; needs no torch."""

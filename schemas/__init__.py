@@ -1,0 +1,1 @@
+"""The words both sides share; the standard library, pydantic and Arrow schemas, nothing else."""

@@ -1,0 +1,80 @@
+"""The Arrow schemas of a job's payload and of a part, and how a payload travels.
+
+A payload is one Arrow IPC stream, zstd: the rows of one job, in order. A row that cannot be embedded
+(a null text, say) travels too, with a `problem`, so that it is recorded where its neighbours arrive.
+"""
+
+import pyarrow as pa
+
+from schemas.receipt import SourceRange
+
+_SOURCE_KEY = b"vecmill.source"
+
+#: What a vector's elements are called and that none is null: nullable ones read two times slower.
+VECTOR_TYPE = pa.list_(pa.field("element", pa.float32(), nullable=False))
+
+_PAYLOAD = [
+    pa.field("id", pa.string()),
+    pa.field("chunk", pa.int32(), nullable=False),
+    pa.field("text", pa.string()),
+    pa.field("problem", pa.string()),
+]
+
+#: The columns of a payload that are ours; all others are kept source columns.
+PAYLOAD_COLUMNS = tuple(field.name for field in _PAYLOAD)
+#: Names that a kept source column cannot have.
+RESERVED_COLUMNS = frozenset({*PAYLOAD_COLUMNS, "start", "end", "n_tokens", "truncated", "text_hash", "embedding"})
+
+ERRORS_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string()),
+        pa.field("chunk", pa.int32(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+    ]
+)
+
+
+def payload_schema(kept: list[pa.Field]) -> pa.Schema:
+    """The schema of a job's payload: id, chunk, text, problem, then the kept source columns."""
+    return pa.schema([*_PAYLOAD, *kept])
+
+
+def part_schema(kept: list[pa.Field], *, keep_text: bool) -> pa.Schema:
+    """The schema of a part, and so of the table."""
+    text = [pa.field("text", pa.string(), nullable=False)] if keep_text else []
+    return pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("chunk", pa.int32(), nullable=False),
+            *kept,
+            *text,
+            pa.field("n_tokens", pa.int32(), nullable=False),
+            pa.field("truncated", pa.bool_(), nullable=False),
+            pa.field("text_hash", pa.binary(), nullable=False),
+            pa.field("embedding", VECTOR_TYPE, nullable=False),
+        ]
+    )
+
+
+def kept_fields(payload: pa.Schema) -> list[pa.Field]:
+    """The kept source columns of a payload's schema."""
+    return [field for field in payload if field.name not in PAYLOAD_COLUMNS]
+
+
+def encode_payload(rows: pa.Table, source: SourceRange) -> bytes:
+    """One job's rows, and where they came from, as an Arrow IPC stream, zstd."""
+    schema = rows.schema.with_metadata({_SOURCE_KEY: source.model_dump_json()})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(rows.cast(schema))
+    return bytes(sink.getvalue())
+
+
+def decode_payload(data: bytes) -> tuple[pa.Table, SourceRange]:
+    """The rows of one job and where they came from; raises ValueError where the bytes are no payload."""
+    rows = pa.ipc.open_stream(pa.py_buffer(data)).read_all().combine_chunks()
+    source = (rows.schema.metadata or {}).get(_SOURCE_KEY)
+    if source is None or rows.schema.names[: len(_PAYLOAD)] != list(PAYLOAD_COLUMNS):
+        raise ValueError(f"not a job's payload: its columns are {rows.schema.names}")
+    return rows.replace_schema_metadata(None), SourceRange.model_validate_json(source)

@@ -1,0 +1,66 @@
+"""The keys of the ledger in Redis, documented once; the verbs live with the side that speaks them.
+
+Per run, under `vecmill:run:<run>`:
+
+    (hash)      record: the RunRecord as JSON; state: running, paused, cancelled, failed or committed;
+                reason: why it failed; enqueued: jobs cut so far (0..enqueued-1 exist); jobs: how many
+                there are in all, set once the source is read; counters: done, dead, rows, tokens,
+                failed, truncated
+    :jobs       (string) one byte per job: E enqueued, L leased, D done, X dead
+    :sent       (sorted set) job -> when it was last published and not yet claimed, server time
+    :leases     (sorted set) job -> when its lease runs out; a job given back waits here until its retry time
+    :owners     (hash) job -> the worker that holds its lease
+    :attempts   (hash) job -> how often it was claimed; only while it is in flight
+    :causes     (hash) job -> why its last attempt failed; kept for a dead job
+    :payload:<job>  (string) the job's rows, an Arrow IPC stream; deleted when the job is done
+    :producer   (string) who drives the run; expires when that process is gone
+
+Beside the runs: `vecmill:runs` (sorted set, run -> start time) and `vecmill:workers` (hash, worker ->
+its last heartbeat as JSON). All times are the Redis server's, so hosts may disagree about theirs.
+"""
+
+from schemas.record import Record
+
+ENQUEUED, LEASED, DONE, DEAD = "E", "L", "D", "X"
+
+RUNS_KEY = "vecmill:runs"
+WORKERS_KEY = "vecmill:workers"
+
+#: A worker that dies is missed after this many seconds; it renews three times in that span.
+LEASE_SECONDS = 20
+#: A job that was claimed this often without an end is dead: it may be what kills its workers.
+MAX_ATTEMPTS = 5
+#: A heartbeat older than this belongs to a worker that is gone.
+HEARTBEAT_SECONDS = 15
+
+
+class RunKeys:
+    """The Redis keys of one run."""
+
+    def __init__(self, run: str) -> None:
+        self.run = f"vecmill:run:{run}"
+        self.jobs = f"{self.run}:jobs"
+        self.sent = f"{self.run}:sent"
+        self.leases = f"{self.run}:leases"
+        self.owners = f"{self.run}:owners"
+        self.attempts = f"{self.run}:attempts"
+        self.causes = f"{self.run}:causes"
+        self.producer = f"{self.run}:producer"
+
+    def payload(self, job: int) -> str:
+        """Where the rows of one job lie."""
+        return f"{self.run}:payload:{job}"
+
+    def all_but_payloads(self) -> list[str]:
+        """Every key of the run that outlives its jobs."""
+        return [self.run, self.jobs, self.sent, self.leases, self.owners, self.attempts, self.causes]
+
+
+class Heartbeat(Record):
+    """What a worker says of itself every few seconds."""
+
+    worker: str
+    at: float
+    device: str
+    in_flight: int
+    models: tuple[str, ...] = ()

@@ -1,0 +1,90 @@
+"""What a worker reports of a finished job. It travels in the part's own footer, so the parts alone tell a run's story."""
+
+from typing import Self
+
+from schemas.job import RunId
+from schemas.record import Record
+
+#: The footer key under which a part carries its receipt, and the one that carries the full spec.
+RECEIPT_KEY = b"vecmill.receipt"
+SPEC_KEY = b"vecmill.spec"
+#: Raised when a part or a receipt of an older version could no longer be read as it is.
+FORMAT_VERSION = 1
+
+
+class StageSeconds(Record):
+    """Wall seconds of one job in each stage; `encode` is the engine's time on this job's share of its batches."""
+
+    tokenize: float = 0.0
+    encode: float = 0.0
+    write: float = 0.0
+
+
+class SourceRange(Record):
+    """Where the rows of a job begin and end in the source: file number and row within it; the end is exclusive.
+
+    `row` counts records of the file, `total` counts records of the whole source up to there.
+    """
+
+    start: tuple[int, int, int]
+    end: tuple[int, int, int]
+
+
+class Receipt(Record):
+    """One finished job: what came out, and what it took."""
+
+    format_version: int = FORMAT_VERSION
+    run: RunId
+    job: int
+    fingerprint: str
+    source: SourceRange
+    rows: int
+    failed: int = 0
+    truncated: int = 0
+    tokens: int = 0
+    padded_tokens: int = 0
+    seconds: StageSeconds = StageSeconds()
+    claimed_at: float
+    durable_at: float
+    worker: str
+    device: str
+    dtype: str
+
+
+class Totals(Record):
+    """The receipts of a run, added up."""
+
+    jobs: int = 0
+    rows: int = 0
+    failed: int = 0
+    truncated: int = 0
+    tokens: int = 0
+    padded_tokens: int = 0
+    seconds: StageSeconds = StageSeconds()
+    first_claim: float | None = None
+    last_durable: float | None = None
+    devices: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+
+    def plus(self, receipt: Receipt) -> Self:
+        """These totals with one more receipt."""
+        first = receipt.claimed_at if self.first_claim is None else min(self.first_claim, receipt.claimed_at)
+        last = receipt.durable_at if self.last_durable is None else max(self.last_durable, receipt.durable_at)
+        counts = {name: getattr(self, name) + getattr(receipt, name) for name in _SUMMED}
+        seconds = {
+            name: getattr(self.seconds, name) + getattr(receipt.seconds, name) for name in StageSeconds.model_fields
+        }
+        return self.model_copy(
+            update={
+                **counts,
+                "jobs": self.jobs + 1,
+                "seconds": StageSeconds(**seconds),
+                "first_claim": first,
+                "last_durable": last,
+                "devices": tuple(sorted({*self.devices, receipt.device})),
+                "dtypes": tuple(sorted({*self.dtypes, receipt.dtype})),
+            }
+        )
+
+
+_SUMMED = ("rows", "failed", "truncated", "tokens", "padded_tokens")

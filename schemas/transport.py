@@ -1,0 +1,30 @@
+"""What both sides of the queue must agree on, as plain data: names and Celery settings."""
+
+from typing import Any
+
+TASK_NAME = "vecmill.embed"
+QUEUE = "vecmill:queue"
+#: Where a queue element that is no message of ours is put aside.
+MALFORMED_QUEUE = f"{QUEUE}:malformed"
+
+CELERY_SETTINGS: dict[str, Any] = {
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    "task_ignore_result": True,
+    "task_default_queue": QUEUE,
+    "task_create_missing_queues": False,
+    # The ledger finds jobs whose worker is gone; the broker's own redelivery is a second net, so it may be slow.
+    "broker_transport_options": {
+        "visibility_timeout": 3600,
+        "unacked_mutex_expire": 30,
+        "unacked_key": "vecmill:unacked",
+        "unacked_index_key": "vecmill:unacked_index",
+        "unacked_mutex_key": "vecmill:unacked_mutex",
+        "socket_timeout": 30,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+    },
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+}

@@ -1,0 +1,1 @@
+"""The side that owns a device: takes jobs, encodes them, writes parts."""

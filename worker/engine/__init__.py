@@ -1,0 +1,1 @@
+"""From texts to vectors: tokenizer, batches, model, pooling. Knows no queue and no file format."""
