@@ -1,4 +1,4 @@
-"""What a worker reports of a finished job. It travels in the part's own footer, so the parts alone tell a run's story."""
+"""What a worker reports of a finished job; it travels in the part's own footer, so the parts tell a run's story."""
 
 from typing import Self
 
