@@ -10,6 +10,8 @@ RECEIPT_KEY = b"vecmill.receipt"
 SPEC_KEY = b"vecmill.spec"
 #: Raised when a part or a receipt of an older version could no longer be read as it is.
 FORMAT_VERSION = 1
+#: What is added up over the jobs of a run, in receipts and in the ledger.
+COUNTERS = ("rows", "failed", "truncated", "tokens", "padded_tokens")
 
 
 class StageSeconds(Record):
@@ -50,6 +52,10 @@ class Receipt(Record):
     device: str
     dtype: str
 
+    def counters(self) -> dict[str, int]:
+        """What this job adds to the counters of its run."""
+        return {name: getattr(self, name) for name in COUNTERS}
+
 
 class Totals(Record):
     """The receipts of a run, added up."""
@@ -70,7 +76,7 @@ class Totals(Record):
         """These totals with one more receipt."""
         first = receipt.claimed_at if self.first_claim is None else min(self.first_claim, receipt.claimed_at)
         last = receipt.durable_at if self.last_durable is None else max(self.last_durable, receipt.durable_at)
-        counts = {name: getattr(self, name) + getattr(receipt, name) for name in _SUMMED}
+        counts = {name: getattr(self, name) + getattr(receipt, name) for name in COUNTERS}
         seconds = {
             name: getattr(self.seconds, name) + getattr(receipt.seconds, name) for name in StageSeconds.model_fields
         }
@@ -85,6 +91,3 @@ class Totals(Record):
                 "dtypes": tuple(sorted({*self.dtypes, receipt.dtype})),
             }
         )
-
-
-_SUMMED = ("rows", "failed", "truncated", "tokens", "padded_tokens")

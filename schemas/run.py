@@ -31,8 +31,9 @@ class RunRecord(Record):
     """What was asked, and all that a worker or a later producer needs to go on with it.
 
     It lies in `TABLE/_runs/<run>.json` and, while the run lasts, in Redis. `rows` is what the survey
-    counted in the source; `job_rows` is the most rows a job holds, so that every cut of the same
-    source gives the same jobs; `base_version` is the table's version when the run began.
+    counted in the source and `source_state` a hash over its files' names, sizes and times, so that a
+    source that changed under a run is noticed; `job_rows` is the most rows a job holds, so that every
+    cut of the same source gives the same jobs; `base_version` is the table's version when the run began.
     """
 
     format_version: int = FORMAT_VERSION
@@ -43,6 +44,7 @@ class RunRecord(Record):
     store: Store = "float32"
     mode: Mode = "upsert"
     rows: int = Field(ge=0)
+    source_state: str
     job_rows: int = Field(gt=0)
     base_version: int | None = None
     created_at: float

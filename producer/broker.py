@@ -1,0 +1,77 @@
+"""The Redis that a run goes through: reached, checked, and spoken of without its password."""
+
+from urllib.parse import urlsplit
+
+import redis
+
+from producer.embedded.cluster import LocalCluster
+from producer.ledger import Ledger
+from producer.queue import JobQueue
+from schemas.errors import BrokerError
+
+#: What a Redis that is away, restarting or loading its data answers with: worth waiting for.
+OUTAGE = (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError)
+_OLDEST_VERSION = (6, 2)
+
+
+class Broker:
+    """One Redis: the ledger's client and the queue. `cluster` is the private one behind it, if it is ours."""
+
+    def __init__(self, url: str, cluster: LocalCluster | None = None) -> None:
+        self.url = url
+        self.cluster = cluster
+        self.client = connect(url)
+        self.queue = JobQueue(url)
+
+    def ledger(self, run: str) -> Ledger:
+        """The ledger of one run."""
+        return Ledger(self.client, run)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.queue.close()
+        self.client.close()
+
+
+def connect(url: str) -> redis.Redis:
+    """A client of a Redis that answers and will not lose jobs; raises `BrokerError` with what to do otherwise."""
+    where = without_password(url)
+    try:
+        client = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
+        client.ping()
+        _check(client, where)
+    except redis.AuthenticationError as error:
+        raise BrokerError(
+            f"Redis at {where} wants a password or refuses the one given: {error}",
+            way_out="redis://:PASSWORD@HOST:PORT/0, on the command line or in VECMILL_BROKER_URL",
+        ) from error
+    except redis.RedisError as error:
+        raise BrokerError(
+            f"Redis at {where} cannot be used: {error}", way_out="check that it runs and that the address is right"
+        ) from error
+    except ValueError as error:
+        raise BrokerError(f"{where} is no Redis address: {error}", way_out="redis://HOST:PORT/0") from error
+    return client
+
+
+def without_password(url: str) -> str:
+    """The address for people and logs."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    user = parts.username or ""
+    return parts._replace(netloc=f"{user}:***@{host}").geturl()
+
+
+def _check(client: redis.Redis, where: str) -> None:
+    info: dict[str, str | int] = client.info()  # type: ignore[assignment]  # the sync client's answer
+    version = tuple(int(number) for number in str(info["redis_version"]).split(".")[:2])
+    if version < _OLDEST_VERSION:
+        raise BrokerError(f"Redis at {where} is version {info['redis_version']}", way_out="use Redis 6.2 or newer")
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise BrokerError(
+            f"Redis at {where} evicts keys when memory is short (maxmemory-policy {policy}), which would lose jobs",
+            way_out="redis-cli CONFIG SET maxmemory-policy noeviction",
+        )

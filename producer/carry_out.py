@@ -1,0 +1,119 @@
+"""Carries a recorded run to its commit, wherever it stands: new, half done, all done, or committed already."""
+
+import fcntl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from producer.broker import Broker
+from producer.display import Display
+from producer.driver import Driver
+from producer.embedded.cluster import LocalCluster
+from producer.request import Where
+from producer.result import Result
+from producer.start import check_source
+from producer.table.commit import commit, committed_version
+from producer.table.parts import Part, read_parts
+from producer.table.state import open_table
+from schemas.errors import RunFailed
+from schemas.receipt import Receipt, Totals
+from schemas.run import RunRecord
+
+
+def carry_out(record: RunRecord, where: Where, display: Display) -> Result:
+    """Do what is left of a run, and commit it once; repeating this changes nothing."""
+    began = time.monotonic()
+    if committed_version(record) is None:
+        source = check_source(record)
+        with open_broker(record, where) as broker:
+            Driver(record, source, broker, display, lambda: receipts(record)).run()
+            commit(record, complete_parts(record))
+            broker.ledger(record.run).set_state("committed")
+    else:
+        display.say(f"run {record.run} is committed already; nothing was done")
+    return result(record, seconds=time.monotonic() - began)
+
+
+@contextmanager
+def open_broker(record: RunRecord, where: Where) -> Iterator[Broker]:
+    """The broker that was named, or a private one with workers of its own for the time of the run."""
+    url = where.broker_url
+    if url is not None:
+        broker = Broker(url)
+        try:
+            yield broker
+        finally:
+            broker.close()
+        return
+    with _alone(record), LocalCluster(record, workers=where.workers, device=where.device) as cluster:
+        broker = Broker(cluster.url, cluster)
+        try:
+            yield broker
+        finally:
+            broker.close()
+
+
+def receipts(record: RunRecord) -> Mapping[int, Receipt]:
+    """The receipts of the parts that exist, by job."""
+    return {part.receipt.job: part.receipt for part in read_parts(record.table, record.run)}
+
+
+def complete_parts(record: RunRecord) -> list[Part]:
+    """Every part of the run, in order; raises `RunFailed` where rows are missing, which must never be committed."""
+    parts = sorted(read_parts(record.table, record.run), key=lambda part: part.receipt.job)
+    missing = set(range(len(parts))) - {part.receipt.job for part in parts}
+    rows = sum(part.receipt.rows + part.receipt.failed for part in parts)
+    if missing or rows != record.rows:
+        raise RunFailed(
+            f"run {record.run} has {rows:,} rows in {len(parts)} parts where its source had {record.rows:,}: "
+            "parts were removed, or the source changed meanwhile",
+            way_out=f"vecmill resume {record.run}",
+        )
+    return parts
+
+
+def result(record: RunRecord, *, seconds: float) -> Result:
+    """What the run came to, from the receipts in its parts."""
+    totals = Totals()
+    for receipt in receipts(record).values():
+        totals = totals.plus(receipt)
+    table = open_table(record.table)
+    encode = (totals.last_durable - totals.first_claim) if totals.first_claim and totals.last_durable else 0.0
+    return Result(
+        run=record.run,
+        table=record.table,
+        version=None if table is None else table.version,
+        rows=record.rows,
+        chunks=0 if table is None else table.rows,
+        embedded=totals.rows,
+        reused=0,
+        deleted=0,
+        duplicates=0,
+        failed=totals.failed,
+        truncated=totals.truncated,
+        tokens=totals.tokens,
+        padding=totals.padded_tokens / totals.tokens if totals.tokens else 0.0,
+        seconds=round(seconds, 3),
+        seconds_encode=round(encode, 3),
+        dtype=",".join(totals.dtypes),
+        device=",".join(totals.devices),
+        dims=record.spec.dims,
+        fingerprint=record.spec.fingerprint,
+    )
+
+
+@contextmanager
+def _alone(record: RunRecord) -> Iterator[None]:
+    """Two embedded runs of one id would not see each other's Redis, so they meet at a lock file."""
+    path = Path(record.table) / "_runs" / f".{record.run}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunFailed(
+                f"run {record.run} is running in another process on this machine",
+                way_out="wait for it, or end it and resume",
+            ) from error
+        yield

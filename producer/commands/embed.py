@@ -1,0 +1,91 @@
+"""`vecmill embed`."""
+
+import re
+import time
+from typing import Any, get_args
+
+import click
+
+from producer.broker import Broker
+from producer.carry_out import carry_out
+from producer.commands.options import model_from, model_options, stderr_display, where_from, where_options
+from producer.commands.outcome import finish
+from producer.request import EmbedRequest, Where
+from producer.start import begin, recorded
+from schemas.errors import UsageError
+from schemas.job import RUN_ID_PATTERN
+from schemas.run import Mode, RunRecord, SourceFormat, SourceOptions, Store
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--model", required=True, metavar="ID_OR_FOLDER", help="A hub id, or a folder that holds the model.")
+@click.option("--to", required=True, metavar="TABLE", help="The output directory.")
+@click.option("--format", "format_", type=click.Choice(get_args(SourceFormat)), default="auto", show_default=True)
+@click.option("--id-column", metavar="C", help="Default: `id` where it exists, else file name and row number.")
+@click.option("--text-column", metavar="C", help="Default: `text`.")
+@click.option("--keep", default="", metavar="C,C", help="Source columns to keep beside the vectors.")
+@click.option("--keep-text", is_flag=True, help="Keep the text itself.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N rows.")
+@model_options
+@click.option("--store", type=click.Choice(get_args(Store)), default="float32", show_default=True,
+              help="Precision of the stored vectors; readers see float32 all the same.")  # fmt: skip
+@click.option("--mode", type=click.Choice(get_args(Mode)), default="upsert", show_default=True)
+@where_options
+@click.option("--run-id", metavar="ID", help="Name the run; the same id again resumes it.")
+@click.option("--detach", is_flag=True, help="Enqueue for `vecmill serve` and return.")
+@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object on the last line of stdout.")
+def embed(sources: tuple[str, ...], **options: Any) -> int:
+    """Embed SOURCES (files, folders, globs) into a table.
+
+    \b
+    vecmill embed corpus.jsonl --model ./all-MiniLM-L6-v2 --to out/
+    vecmill embed "logs/*.parquet" --id-column key --text-column body --keep lang --model BAAI/bge-m3 --to out/
+    """
+    started = time.monotonic()
+    request = _request(sources, options)
+    display = stderr_display()
+    record = recorded(request) or begin(request, display)
+    if options["detach"]:
+        display.close()
+        return _detach(record, request.where)
+    return finish(
+        lambda: carry_out(record, request.where, display),
+        display=display, run=record.run, started=started, as_json=options["as_json"],
+    )  # fmt: skip
+
+
+def _request(sources: tuple[str, ...], options: dict[str, Any]) -> EmbedRequest:
+    run_id = options["run_id"]
+    if run_id is not None and re.match(RUN_ID_PATTERN, run_id) is None:
+        raise UsageError(f"--run-id {run_id!r}: letters, digits, '.', '_' and '-' only, at most 80")
+    source = SourceOptions(
+        paths=sources,
+        format=options["format_"],
+        id_column=options["id_column"],
+        text_column=options["text_column"],
+        keep=tuple(name.strip() for name in options["keep"].split(",") if name.strip()),
+        keep_text=options["keep_text"],
+        limit=options["limit"],
+    )
+    return EmbedRequest(
+        source=source,
+        model=model_from(options, options["model"]),
+        to=options["to"],
+        store=options["store"],
+        mode=options["mode"],
+        run_id=run_id,
+        where=where_from(options),
+    )
+
+
+def _detach(record: RunRecord, where: Where) -> int:
+    url = where.broker_url
+    if url is None:
+        raise UsageError("--detach needs a broker that outlives this command", way_out="--broker redis://...")
+    broker = Broker(url)
+    broker.ledger(record.run).open(record)
+    broker.close()
+    click.echo(record.run)
+    click.echo(f"enqueued; `vecmill serve` carries it out, `vecmill status {record.run}` shows it", err=True)
+    return 0

@@ -1,0 +1,25 @@
+"""`vecmill inspect`: what will happen to a text."""
+
+import json
+from typing import Any
+
+import click
+
+from producer import side_door
+from producer.commands.options import device_option, model_from, model_options
+
+
+@click.command()
+@click.argument("model")
+@model_options
+@device_option
+@click.option("--json", "as_json", is_flag=True)
+def inspect(model: str, as_json: bool, **options: Any) -> int:
+    """Say how MODEL (a hub id or a folder) turns a text into a vector, on this machine.
+
+    \b
+    vecmill inspect BAAI/bge-small-en-v1.5
+    """
+    facts = side_door.inspect(model_from(options, model), device=options["device"])
+    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else "\n".join(facts["words"]))
+    return 0

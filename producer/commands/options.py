@@ -1,0 +1,65 @@
+"""Options that several commands share, and what they turn into."""
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+import click
+from rich.console import Console
+
+from producer.display import Display, open_display
+from producer.request import Where
+from schemas.spec import Dtype, ModelOptions, PoolingMode, Task
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+_MODEL_FIELDS = ("revision", "prompt", "prompt_name", "task", "pooling", "normalize", "dims", "max_tokens", "dtype")
+
+
+def together(*decorators: Decorator) -> Decorator:
+    """Several click options as one decorator."""
+
+    def apply(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+model_options = together(
+    click.option("--revision", help="Branch, tag or commit of a hub model."),
+    click.option("--prompt", help="Text put before every text, as it is."),
+    click.option("--prompt-name", help="One of the prompts that the model's files name."),
+    click.option("--task", type=click.Choice(get_args(Task)), help="Use the model's own prompt for this side."),
+    click.option("--pooling", type=click.Choice(get_args(PoolingMode)), help="Override the model's own pooling."),
+    click.option("--normalize/--no-normalize", default=None, help="Override whether vectors have length 1."),
+    click.option("--dims", type=click.IntRange(min=1), help="Keep only the first N dimensions (Matryoshka models)."),
+    click.option("--max-tokens", type=click.IntRange(min=1), help="Cut texts at N tokens, not at the model's own limit."),
+    click.option(
+        "--dtype", type=click.Choice(get_args(Dtype)), default="auto", show_default=True,
+        help="Numbers to compute with; auto is bfloat16 where the device is good at it, else float32.",
+    ),
+)  # fmt: skip
+
+broker_option = click.option("--broker", metavar="URL", help="redis://...; else VECMILL_BROKER_URL; else embedded.")
+device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+where_options = together(
+    broker_option,
+    click.option("--workers", type=click.IntRange(min=1), help="Embedded workers; default one per GPU or core."),
+    device_option,
+)
+
+
+def model_from(options: dict[str, Any], model: str) -> ModelOptions:
+    """The model options out of a command's options."""
+    return ModelOptions(model=model, **{name: options[name] for name in _MODEL_FIELDS})
+
+
+def where_from(options: dict[str, Any]) -> Where:
+    """Where to run, out of a command's options."""
+    return Where(broker=options["broker"], workers=options["workers"], device=options["device"])
+
+
+def stderr_display() -> Display:
+    """Progress and messages, on stderr."""
+    return open_display(Console(stderr=True))

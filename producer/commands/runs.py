@@ -1,0 +1,173 @@
+"""`vecmill status`, `runs`, `pause`, `resume`, `cancel`, `retry`."""
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from producer import records
+from producer.broker import Broker
+from producer.carry_out import carry_out
+from producer.commands.options import broker_option, stderr_display, where_from, where_options
+from producer.commands.outcome import finish
+from producer.ledger import known_runs
+from producer.request import Where
+from producer.status import RunStatus, of_broker, of_record
+from producer.table.commit import committed_version
+from schemas.errors import UsageError
+from schemas.run import RunRecord, RunState
+
+
+@click.command()
+@click.argument("run", required=False)
+@broker_option
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--watch", is_flag=True, help="Again every two seconds, until the run ends.")
+def status(run: str | None, broker: str | None, as_json: bool, watch: bool) -> int:
+    """How far a RUN is (a run id or its table), or all runs of the broker.
+
+    \b
+    vecmill status 20261124-0300-a1b2c3 --broker redis://...
+    vecmill status out/
+    """
+    while True:
+        found = _statuses(run, broker)
+        if as_json:
+            click.echo(json.dumps([one.model_dump() for one in found] if run is None else found[0].model_dump()))
+        else:
+            click.echo("\n".join(one.line() for one in found) or "no runs")
+        if not watch or all(one.state != "running" for one in found):
+            return 0
+        time.sleep(2)
+
+
+@click.command()
+@click.argument("table")
+def runs(table: str) -> int:
+    """List the runs recorded in TABLE, newest first."""
+    for record in records.of_table(table):
+        version = committed_version(record)
+        state = f"version {version}" if version is not None else "not committed"
+        when = datetime.fromtimestamp(record.created_at, UTC)
+        click.echo(f"{record.run}  {when:%Y-%m-%d %H:%M}  {record.rows:,} rows  {record.spec.model}  {state}")
+    return 0
+
+
+@click.command()
+@click.argument("run")
+@where_options
+@click.option("--json", "as_json", is_flag=True)
+def resume(run: str, as_json: bool, **options: Any) -> int:
+    """Go on with RUN (a run id or its table): after an interruption, a crash, a pause, or a loss of Redis.
+
+    \b
+    vecmill resume out/
+    """
+    return _carry_on(_find(run, where_from(options)), where_from(options), as_json=as_json)
+
+
+@click.command()
+@click.argument("run")
+@where_options
+@click.option("--json", "as_json", is_flag=True)
+def retry(run: str, as_json: bool, **options: Any) -> int:
+    """Try the failed jobs of RUN (a run id or its table) again, and go on.
+
+    \b
+    vecmill retry 20261124-0300-a1b2c3 --broker redis://...
+    """
+    where = where_from(options)
+    record = _find(run, where)
+    if where.broker_url is not None:
+        broker = Broker(where.broker_url)
+        broker.ledger(record.run).forgive()
+        broker.close()
+    return _carry_on(record, where, as_json=as_json)
+
+
+@click.command()
+@click.argument("run")
+@broker_option
+def pause(run: str, broker: str | None) -> int:
+    """Let workers finish what they have of RUN and take no more."""
+    return _set_state(run, broker, "paused")
+
+
+@click.command()
+@click.argument("run")
+@broker_option
+def cancel(run: str, broker: str | None) -> int:
+    """End RUN without a commit; its parts stay until a vacuum, and it can still be resumed."""
+    return _set_state(run, broker, "cancelled")
+
+
+def _carry_on(record: RunRecord, where: Where, *, as_json: bool) -> int:
+    if _continue_elsewhere(record, where):
+        click.echo(f"run {record.run} goes on in the process that drives it", err=True)
+        return 0
+    display = stderr_display()
+    return finish(
+        lambda: carry_out(record, where, display),
+        display=display, run=record.run, started=time.monotonic(), as_json=as_json,
+    )  # fmt: skip
+
+
+def _continue_elsewhere(record: RunRecord, where: Where) -> bool:
+    """A paused run whose producer still lives needs no second one."""
+    if where.broker_url is None:
+        return False
+    broker = Broker(where.broker_url)
+    try:
+        ledger = broker.ledger(record.run)
+        progress = ledger.progress()
+        if progress is None or progress.state != "paused" or ledger.holder() is None:
+            return False
+        ledger.set_state("running")
+        return True
+    finally:
+        broker.close()
+
+
+def _find(run: str, where: Where) -> RunRecord:
+    if where.broker_url is not None:
+        broker = Broker(where.broker_url)
+        record = broker.ledger(run).record()
+        broker.close()
+        if record is not None:
+            return record
+    return records.find(run)
+
+
+def _set_state(run: str, broker_url: str | None, state: RunState) -> int:
+    url = Where(broker=broker_url).broker_url
+    if url is None:
+        raise UsageError(
+            "which broker? An embedded run is stopped with Ctrl-C", way_out="--broker redis://... or VECMILL_BROKER_URL"
+        )
+    broker = Broker(url)
+    try:
+        ledger = broker.ledger(run)
+        if ledger.progress() is None:
+            raise UsageError(f"the broker knows no run {run!r}", way_out="vecmill status lists the runs it knows")
+        ledger.set_state(state)
+    finally:
+        broker.close()
+    click.echo(f"run {run} is {state}; to go on: vecmill resume {run}", err=True)
+    return 0
+
+
+def _statuses(run: str | None, broker_url: str | None) -> list[RunStatus]:
+    url = Where(broker=broker_url).broker_url
+    if url is None:
+        if run is None:
+            raise UsageError("which runs? Name a run, a table, or a broker", way_out="vecmill status TABLE")
+        return [of_record(records.find(run))]
+    broker = Broker(url)
+    try:
+        if run is None:
+            return [one for name in known_runs(broker.client) if (one := of_broker(broker, name)) is not None]
+        return [of_broker(broker, run) or of_record(records.find(run))]
+    finally:
+        broker.close()

@@ -1,0 +1,84 @@
+"""`vecmill serve`: the producer as a service, for detached runs and runs whose producer died."""
+
+import threading
+import time
+
+import click
+import redis
+from rich.console import Console
+
+from producer.broker import OUTAGE, Broker
+from producer.carry_out import carry_out
+from producer.commands.options import broker_option
+from producer.display import Lines
+from producer.ledger import known_runs
+from producer.request import Where
+from schemas.errors import UsageError, VecmillError
+from schemas.run import RunRecord
+
+_LOOK_SECONDS = 2.0
+
+
+@click.command()
+@broker_option
+def serve(broker: str | None) -> int:
+    """Carry out detached runs, and take over runs whose producer is gone, until interrupted.
+
+    \b
+    vecmill serve --broker redis://:secret@queue-host:6379/0
+    """
+    url = Where(broker=broker).broker_url
+    if url is None:
+        raise UsageError("serve needs a broker", way_out="--broker redis://... or VECMILL_BROKER_URL")
+    service = _Service(url)
+    click.echo("serving", err=True)
+    while True:
+        try:
+            service.look()
+        except OUTAGE as error:
+            click.echo(f"Redis does not answer ({error}); waiting for it", err=True)
+        time.sleep(_LOOK_SECONDS)
+
+
+class _Service:
+    """Looks for running runs that nobody drives, and drives each in a thread."""
+
+    def __init__(self, url: str) -> None:
+        self._where = Where(broker=url)
+        self._broker = Broker(url)
+        self._driving: dict[str, threading.Thread] = {}
+
+    def look(self) -> None:
+        """Take what nobody drives."""
+        self._driving = {run: thread for run, thread in self._driving.items() if thread.is_alive()}
+        for run in known_runs(self._broker.client):
+            record = self._orphan(run)
+            if record is not None and run not in self._driving:
+                thread = threading.Thread(target=self._drive, args=(record,), name=run, daemon=True)
+                self._driving[run] = thread
+                thread.start()
+
+    def _orphan(self, run: str) -> RunRecord | None:
+        ledger = self._broker.ledger(run)
+        progress = ledger.progress()
+        if progress is None or progress.state != "running" or ledger.holder() is not None:
+            return None
+        return ledger.record()
+
+    def _drive(self, record: RunRecord) -> None:
+        display = Lines(Console(stderr=True))
+        try:
+            for text in carry_out(record, self._where, display).lines():
+                display.say(text)
+        except VecmillError as error:
+            display.say(f"run {record.run}: {error}")
+            self._mark_failed(record.run, str(error))
+
+    def _mark_failed(self, run: str, reason: str) -> None:
+        ledger = self._broker.ledger(run)
+        try:
+            progress = ledger.progress()
+            if progress is not None and progress.state == "running":
+                ledger.set_state("failed", reason)
+        except redis.RedisError as error:
+            click.echo(f"run {run}: its failure could not be noted: {error}", err=True)

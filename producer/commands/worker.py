@@ -1,0 +1,49 @@
+"""`vecmill worker`: Celery with the right flags, and the worker's own settings in its environment."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import click
+
+from producer.broker import connect
+from producer.commands.options import broker_option, device_option
+from producer.embedded.workers import JOBS_IN_FLIGHT, JOBS_IN_FLIGHT_GPU, worker_command, worker_env
+from producer.request import Where
+from schemas.errors import UsageError
+
+
+@click.command()
+@broker_option
+@device_option
+@click.option("--jobs-in-flight", type=click.IntRange(min=1), help="Default 4 on a CPU, 32 on a GPU.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True,
+              help="CPU threads; one-thread workers, one per core, are fastest on a CPU.")  # fmt: skip
+@click.option("--allow-model", multiple=True, metavar="GLOB", help="Models that runs may name; default any.")
+@click.option("--allow-root", multiple=True, metavar="FOLDER", help="Where runs may write; default the current folder.")
+@click.option("--trust-remote-code", is_flag=True, help="Run code that a model brings. Only for models you trust.")
+def worker(
+    broker: str | None, device: str, jobs_in_flight: int | None, threads: int, **allowed: tuple[str, ...] | bool
+) -> int:
+    """Start one worker on this machine: one per GPU, or one per CPU core.
+
+    \b
+    vecmill worker --broker redis://:secret@queue-host:6379/0 --device cuda:0 --allow-root /data/embeddings
+    """
+    url = Where(broker=broker).broker_url
+    if url is None:
+        raise UsageError("a worker needs a broker", way_out="--broker redis://... or VECMILL_BROKER_URL")
+    connect(url).close()
+    models, roots = allowed["allow_model"], allowed["allow_root"]
+    settings = {
+        "VECMILL_BROKER_URL": url,
+        "VECMILL_DEVICE": device,
+        "VECMILL_ALLOW_MODELS": ",".join(models if isinstance(models, tuple) else ()),
+        "VECMILL_ALLOW_ROOTS": ",".join(roots if isinstance(roots, tuple) and roots else (str(Path.cwd()),)),
+        "VECMILL_TRUST_REMOTE_CODE": "1" if allowed["trust_remote_code"] else "0",
+    }
+    # Celery imports from where it runs, and the current folder may hold a `worker.py` of its own.
+    os.chdir(tempfile.mkdtemp(prefix="vecmill-worker-"))
+    jobs = jobs_in_flight or (JOBS_IN_FLIGHT_GPU if device.startswith("cuda") else JOBS_IN_FLIGHT)
+    command = worker_command(jobs)
+    os.execvpe(command[0], command, worker_env(settings, threads=threads))

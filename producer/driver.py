@@ -1,0 +1,166 @@
+"""Drives one run to the end of its jobs: feed, reconcile, watch. Knows no file format and commits nothing.
+
+Any process that has the run's record and can read its source may do this, at any time, and take over from one that
+died: what is done follows from the parts in the table, who is at work from the leases in Redis.
+"""
+
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+
+from producer.broker import OUTAGE, Broker
+from producer.display import Display
+from producer.feeder import Feeder
+from producer.jobs import JobLimits
+from producer.ledger import PRODUCER_SECONDS, Progress, living_workers, queued
+from producer.progress import Rates
+from producer.queue import QueueUnreachable
+from producer.source import Source
+from schemas.errors import BrokerError, RunFailed
+from schemas.receipt import Receipt
+from schemas.run import RunRecord
+
+_TICK_SECONDS = 0.25
+#: How long a Redis may be away before the run is given up (it can be resumed).
+_PATIENCE_SECONDS = 120.0
+#: So many dead jobs beside none that got done mean that nothing will.
+_HOPELESS_JOBS = 3
+
+Parts = Callable[[], Mapping[int, Receipt]]
+
+
+class Driver:
+    """The producer of one run. `parts` reads the receipts of the parts that exist now, by job."""
+
+    def __init__(self, record: RunRecord, source: Source, broker: Broker, display: Display, parts: Parts) -> None:
+        self._record = record
+        self._source = source
+        self._broker = broker
+        self._display = display
+        self._parts = parts
+        self._ledger = broker.ledger(record.run)
+        self._rates = Rates(record.rows)
+        self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self._feeder: Feeder | None = None
+        self._away_since: float | None = None
+        self._done = -1
+        self._pause = threading.Event()
+
+    def run(self) -> None:
+        """Return when every job of the run has its part; raise `RunFailed` or `BrokerError` when that cannot be."""
+        self._take_place()
+        try:
+            while not self._tick():
+                self._pause.wait(_TICK_SECONDS)
+        finally:
+            self._leave_place()
+
+    def _tick(self) -> bool:
+        self._keep_alive()
+        try:
+            self._stay_in_place()
+            progress = self._ledger.progress() if self._feeder else None
+            if progress is None:
+                progress = self._attach()
+            if progress.state == "running" and not progress.ended:
+                self._feed(progress)
+            self._show(progress)
+        except (*OUTAGE, QueueUnreachable) as error:
+            self._wait_out(error)
+            return False
+        self._away_since = None
+        return self._judge(progress)
+
+    def _attach(self) -> Progress:
+        if self._feeder is not None:
+            self._display.say("Redis has lost the run; it is built again from the parts that exist")
+        parts = self._parts()
+        self._ledger.open(self._record)
+        self._ledger.adopt(parts.values())
+        self._feeder = Feeder(self._source, self._ledger, JobLimits(rows=self._record.job_rows), parts)
+        progress = self._ledger.progress()
+        if progress is None:
+            raise BrokerError("Redis forgets what it was just told", way_out="check its maxmemory and who else uses it")
+        return progress
+
+    def _feed(self, progress: Progress) -> None:
+        feeder = self._feeder
+        if feeder is None:
+            return
+        for job in feeder.fill(progress.outstanding):
+            self._broker.queue.publish(self._record.run, [job])
+        overdue = self._ledger.overdue(queued=queued(self._broker.client))
+        for job in overdue:
+            feeder.restore(job)
+        self._broker.queue.publish(self._record.run, overdue)
+
+    def _show(self, progress: Progress) -> None:
+        workers = len(living_workers(self._broker.client))
+        view = self._rates.view(progress, queued=queued(self._broker.client), workers=workers)
+        self._display.show(view)
+        if progress.done > self._done and self._broker.cluster is not None:
+            self._broker.cluster.progressed()
+        self._done = progress.done
+
+    def _judge(self, progress: Progress) -> bool:
+        if progress.state == "cancelled":
+            raise RunFailed(f"run {self._record.run} was cancelled", way_out=f"vecmill resume {self._record.run}")
+        if progress.state == "failed":
+            raise RunFailed(f"run {self._record.run} failed: {progress.reason}", way_out=self._retry)
+        if progress.dead and (progress.ended or (progress.dead >= _HOPELESS_JOBS and not progress.done)):
+            raise RunFailed(self._why_dead(progress), way_out=self._retry)
+        return progress.ended
+
+    @property
+    def _retry(self) -> str:
+        return f"when the cause is gone: vecmill retry {self._record.run}"
+
+    def _why_dead(self, progress: Progress) -> str:
+        causes = self._ledger.causes()
+        shown = "\n".join(f"  job {job}: {cause}" for job, cause in sorted(causes.items())[:3])
+        return f"{progress.dead} job(s) of run {self._record.run} failed at every attempt:\n{shown or '  (no cause kept)'}"
+
+    def _keep_alive(self) -> None:
+        cluster = self._broker.cluster
+        if cluster is not None:
+            for news in cluster.keep_alive():
+                self._display.say(news)
+
+    def _wait_out(self, error: Exception) -> None:
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+            self._display.say(f"Redis does not answer ({error}); waiting for it")
+        if now - self._away_since > _PATIENCE_SECONDS:
+            raise BrokerError(
+                f"Redis has not answered for {_PATIENCE_SECONDS:.0f} s; nothing that was embedded is lost",
+                way_out=f"when it is back: vecmill resume {self._record.run}",
+            ) from error
+
+    def _take_place(self) -> None:
+        deadline = time.monotonic() + PRODUCER_SECONDS + 1
+        told = False
+        while (holder := self._ledger.hold(self._name)) != self._name:
+            if time.monotonic() > deadline:
+                raise RunFailed(
+                    f"run {self._record.run} is being driven by another process ({holder})",
+                    way_out=f"vecmill status {self._record.run} shows how far it is",
+                )
+            if not told:
+                self._display.say(f"another process ({holder}) drives this run; waiting to see whether it still lives")
+                told = True
+            self._pause.wait(1)
+
+    def _stay_in_place(self) -> None:
+        holder = self._ledger.hold(self._name)
+        if holder != self._name:
+            raise RunFailed(f"another process ({holder}) took over run {self._record.run}")
+
+    def _leave_place(self) -> None:
+        try:
+            self._ledger.release(self._name)
+        except OUTAGE:
+            self._display.say("Redis does not answer; the producer's place frees itself")

@@ -1,0 +1,69 @@
+"""The private Redis and the workers of one embedded run, started and ended together."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from producer.embedded.redis_server import RedisServer
+from producer.embedded.workers import LocalWorkers, gpu_count, usable_cores
+from schemas.run import RunRecord
+
+
+class LocalCluster:
+    """A context manager: inside it, `url` is a Redis that has workers for this run, and only for this run."""
+
+    def __init__(self, record: RunRecord, *, workers: int | None, device: str) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="vecmill-"))
+        self._record = record
+        self._device = device
+        self._count = workers or (gpu_count() if device != "cpu" else 0) or usable_cores()
+        self._redis = RedisServer(self._folder)
+        self._workers: LocalWorkers | None = None
+
+    @property
+    def url(self) -> str:
+        """The private Redis, with its password: never to be logged."""
+        return self._redis.url
+
+    def __enter__(self) -> Self:
+        try:
+            self._redis.start()
+            self._workers = LocalWorkers(self._count, settings=self._worker_settings(), folder=self._folder)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def keep_alive(self) -> list[str]:
+        """Start again what has died; says what that was. Raises `RunFailed` when it keeps dying."""
+        news = ["the private Redis had ended and was started again"] if self._redis.keep_alive() else []
+        died = self._workers.keep_alive() if self._workers is not None else 0
+        return [*news, *([f"{died} worker(s) had ended and were started again"] if died else [])]
+
+    def progressed(self) -> None:
+        """A job got done since the last look."""
+        if self._workers is not None:
+            self._workers.progressed()
+
+    def stop(self) -> None:
+        """End the workers, then Redis, and remove what they left."""
+        if self._workers is not None:
+            self._workers.stop()
+        self._redis.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _worker_settings(self) -> dict[str, str]:
+        return {
+            "VECMILL_BROKER_URL": self.url,
+            "VECMILL_DEVICE": self._device,
+            "VECMILL_ALLOW_MODELS": self._record.spec.model,
+            "VECMILL_ALLOW_ROOTS": self._record.table,
+            "VECMILL_TRUST_REMOTE_CODE": "1" if self._record.spec.trust_remote_code else "0",
+        }

@@ -1,0 +1,38 @@
+"""Runs one command for as long as its parent lives: `python guardian.py GRACE_SECONDS COMMAND...`.
+
+Standard input is a pipe whose other end the parent holds. However the parent ends, even by kill -9, the
+pipe closes, and the command is ended: TERM first, KILL after the grace time. Only the standard library,
+and run as a plain file, so that it starts at once and stays small.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+
+def main(argv: list[str]) -> int:
+    """Start the command, wait for whichever ends first, and return the command's exit code."""
+    grace_seconds, command = float(argv[0]), argv[1:]
+    # A group of its own: a Ctrl-C at the terminal reaches the parent alone, which then decides.
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(child, grace_seconds), daemon=True).start()
+    code = child.wait()
+    return 128 - code if code < 0 else code
+
+
+def _end_with_parent(child: "subprocess.Popen[bytes]", grace_seconds: float) -> None:
+    while os.read(0, 1024):
+        pass
+    child.terminate()
+    try:
+        child.wait(grace_seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,44 @@
+"""One guarded child process with its log file."""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from producer.embedded import guardian
+
+
+class GuardedProcess:
+    """A command that cannot outlive this process; its output goes to a log file.
+
+    `grace_seconds` is how long it has between being asked to end and being killed. It runs in the log's
+    folder: Celery imports from where it runs, and the user's folder may hold a `worker.py` of its own.
+    """
+
+    def __init__(self, command: Sequence[str], *, log: Path, env: Mapping[str, str], grace_seconds: float) -> None:
+        self.log = log
+        self._grace_seconds = grace_seconds
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", guardian.__file__, str(grace_seconds), *command],
+                stdin=subprocess.PIPE, stdout=output, stderr=output, env=dict(env), cwd=log.parent,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def exit_code(self) -> int | None:
+        """How it ended, or None while it runs."""
+        return self._process.poll()
+
+    def ask_to_end(self) -> None:
+        """Close the pipe: the command gets TERM, and KILL after the grace time."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def wait(self) -> None:
+        """Wait until it has ended; call `ask_to_end` before."""
+        self._process.wait(self._grace_seconds + 10)
+
+    def tail(self, lines: int = 15) -> str:
+        """The end of its log, for an error message."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])

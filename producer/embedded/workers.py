@@ -1,0 +1,94 @@
+"""Worker processes on this machine: how many, with how many threads, and what becomes of them when they die."""
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from producer.embedded.process import GuardedProcess
+from schemas.errors import RunFailed, UsageError
+
+#: Jobs that a worker keeps in flight, so that tokenizing and writing overlap with encoding.
+JOBS_IN_FLIGHT = 4
+JOBS_IN_FLIGHT_GPU = 32
+#: A worker that dies more often than this without a job getting done is not started again.
+MOST_DEATHS = 5
+
+
+def worker_command(jobs_in_flight: int) -> list[str]:
+    """The command line of one worker: Celery with the flags that Vecmill needs."""
+    return [
+        sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--pool", "threads",
+        "--concurrency", str(jobs_in_flight), "--without-gossip", "--without-mingle",
+        "--hostname", f"vecmill-{os.getpid()}-%n@%h", "--loglevel", "INFO",
+    ]  # fmt: skip
+
+
+def worker_env(settings: Mapping[str, str], *, threads: int) -> dict[str, str]:
+    """The environment of one worker; a thread pool that is wider than its cores only slows all workers down."""
+    count = str(threads)
+    return {
+        **os.environ,
+        **settings,
+        "VECMILL_THREADS": count,
+        "OMP_NUM_THREADS": count,
+        "RAYON_NUM_THREADS": count,
+        "TOKENIZERS_PARALLELISM": "true",
+    }
+
+
+def usable_cores() -> int:
+    """The cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpu_count() -> int:
+    """NVIDIA GPUs of this machine, asked of the driver's own files: the producer has no torch."""
+    return sum(1 for _ in Path("/proc/driver/nvidia/gpus").glob("*"))
+
+
+class LocalWorkers:
+    """Keeps a number of workers running until they are told to end."""
+
+    def __init__(self, count: int, *, settings: Mapping[str, str], folder: Path) -> None:
+        if find_spec("torch") is None or find_spec("transformers") is None:
+            raise UsageError(
+                "this machine has no worker: torch and transformers are not installed",
+                way_out="pip install 'vecmill[embedded]', or pass --broker of a cluster that has workers",
+            )
+        gpus = 0 if settings.get("VECMILL_DEVICE") == "cpu" else gpu_count()
+        # One worker per GPU needs its share of the cores to tokenize; on a CPU, one core each.
+        self._env = worker_env(settings, threads=max(1, usable_cores() // count) if gpus else 1)
+        self._gpus = gpus
+        self._folder = folder
+        self._deaths = 0
+        self._processes = [self._start(number) for number in range(count)]
+
+    def keep_alive(self) -> int:
+        """Start again what has died; returns how many. Raises `RunFailed` when dying is all they do."""
+        dead = [number for number, process in enumerate(self._processes) if process.exit_code() is not None]
+        self._deaths += len(dead)
+        if dead and self._deaths > MOST_DEATHS:
+            last = self._processes[dead[0]]
+            raise RunFailed(f"the workers on this machine keep dying; the last words of one:\n{last.tail()}")
+        for number in dead:
+            self._processes[number] = self._start(number)
+        return len(dead)
+
+    def progressed(self) -> None:
+        """A job got done: earlier deaths are forgiven."""
+        self._deaths = 0
+
+    def stop(self) -> None:
+        """End them all; what they had in flight is nobody's loss."""
+        for process in self._processes:
+            process.ask_to_end()
+        for process in self._processes:
+            process.wait()
+
+    def _start(self, number: int) -> GuardedProcess:
+        log = self._folder / f"worker-{number}.log"
+        env = {**self._env, "CUDA_VISIBLE_DEVICES": str(number % self._gpus)} if self._gpus else self._env
+        jobs = JOBS_IN_FLIGHT_GPU if self._gpus else JOBS_IN_FLIGHT
+        return GuardedProcess(worker_command(jobs), log=log, env=env, grace_seconds=10)

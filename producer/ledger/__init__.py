@@ -1,0 +1,211 @@
+"""The producer's verbs on the ledger: open, adopt, enqueue, reconcile, watch. Knows no source and no table.
+
+The keys are documented in `schemas.ledger`. The ledger may be lost at any time: all of it follows from
+the run's record and the parts that exist, and `open` with `adopt` builds it again.
+"""
+
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from itertools import islice
+from typing import Any
+
+import redis
+
+from schemas.ledger import HEARTBEAT_SECONDS, RUNS_KEY, WORKERS_KEY, Heartbeat, RunKeys
+from schemas.receipt import COUNTERS, Receipt
+from schemas.record import Record
+from schemas.run import RunRecord, RunState
+from schemas.transport import QUEUE
+
+#: A published message that nobody claimed for so long, and that the queue does not hold, was lost.
+UNCLAIMED_SECONDS = 10
+#: The place of a run's producer is free again so long after its last sign of life.
+PRODUCER_SECONDS = 15
+#: How long the ledger of a run that ended is kept for `status`.
+KEEP_ENDED_SECONDS = 7 * 24 * 3600
+
+
+class Progress(Record):
+    """The counters of a run at one moment; `jobs` is None until the whole source is cut."""
+
+    state: RunState
+    reason: str = ""
+    jobs: int | None
+    enqueued: int
+    done: int
+    dead: int
+    leased: int
+    counters: dict[str, int]
+    first_claim: float | None
+    at: float
+
+    @property
+    def outstanding(self) -> int:
+        """Jobs that were enqueued and have not ended."""
+        return self.enqueued - self.done - self.dead
+
+    @property
+    def ended(self) -> bool:
+        """Whether every job of the run is done or dead."""
+        return self.jobs is not None and self.done + self.dead >= self.jobs
+
+
+class Ledger:
+    """One run's ledger, seen from its producer."""
+
+    def __init__(self, client: redis.Redis, run: str) -> None:
+        self.run = run
+        self._keys = RunKeys(run)
+        self._redis: Any = client
+        self._scripts = {
+            path.name.removesuffix(".lua"): client.register_script(path.read_text())
+            for path in files(__name__).iterdir()
+            if path.name.endswith(".lua")
+        }
+
+    def record(self) -> RunRecord | None:
+        """The run's record, where Redis knows it."""
+        text = self._redis.hget(self._keys.run, "record")
+        return None if text is None else RunRecord.model_validate_json(text)
+
+    def open(self, record: RunRecord) -> None:
+        """Begin the run, or begin again to drive it: what is done follows from `adopt`, never from memory.
+
+        Leases and attempts stay: workers may be at their jobs, and a job that kills its workers stays known.
+        """
+        fields = {"record": record.model_dump_json(), "state": "running", "enqueued": 0, "done": 0, "dead": 0}
+        counters = dict.fromkeys(COUNTERS, 0)
+        k = self._keys
+        with self._redis.pipeline() as pipe:
+            pipe.hdel(k.run, "jobs", "reason")
+            pipe.hset(k.run, mapping={**fields, **counters})
+            pipe.delete(k.jobs, k.sent)
+            pipe.zadd(RUNS_KEY, {self.run: record.created_at})
+            for key in k.all_but_payloads():
+                pipe.persist(key)
+            pipe.execute()
+
+    def adopt(self, receipts: Iterable[Receipt]) -> None:
+        """Take the parts that exist for done, whatever the ledger thought of their jobs."""
+        k = self._keys
+        adopt = self._scripts["adopt"]
+        for some in batched(receipts, 500):
+            with self._redis.pipeline(transaction=False) as pipe:
+                for receipt in some:
+                    keys = [k.run, k.jobs, k.sent, k.leases, k.owners, k.attempts, k.causes, k.payload(receipt.job)]
+                    counters = [item for pair in receipt.counters().items() for item in pair]
+                    adopt(keys=keys, args=[receipt.job, *counters], client=pipe)
+                pipe.execute()
+
+    def enqueue(self, job: int, payload: bytes) -> bool:
+        """Store the rows of a job; True where its message is to be published now."""
+        k = self._keys
+        keys = [k.run, k.jobs, k.sent, k.leases, k.payload(job)]
+        return bool(self._scripts["enqueue"](keys=keys, args=[job, payload]))
+
+    def ended_among(self, jobs: Iterable[int]) -> set[int]:
+        """Which of these jobs need no rows any more: the done and the dead."""
+        asked = list(jobs)
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job in asked:
+                pipe.getrange(self._keys.jobs, job, job)
+            return {job for job, byte in zip(asked, pipe.execute(), strict=True) if byte in (b"D", b"X")}
+
+    def has_payload(self, job: int) -> bool:
+        """Whether the rows of a job are still in Redis."""
+        return bool(self._redis.exists(self._keys.payload(job)))
+
+    def all_cut(self, jobs: int) -> None:
+        """Say how many jobs the run has, once its source is read."""
+        self._redis.hset(self._keys.run, "jobs", jobs)
+
+    def overdue(self, *, queued: int) -> list[int]:
+        """The jobs whose message must be published again; they count as sent from now on."""
+        k = self._keys
+        keys = [k.run, k.jobs, k.sent, k.leases]
+        return [int(job) for job in self._scripts["overdue"](keys=keys, args=[UNCLAIMED_SECONDS, queued])]
+
+    def progress(self) -> Progress | None:
+        """How far the run is, or None where Redis has lost it."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hgetall(self._keys.run)
+            pipe.zcard(self._keys.leases)
+            pipe.time()
+            fields, leased, (seconds, microseconds) = pipe.execute()
+        if b"state" not in fields:
+            return None
+        value = {key.decode(): text.decode() for key, text in fields.items() if key != b"record"}
+        return Progress(
+            state=value["state"],
+            reason=value.get("reason", ""),
+            jobs=int(value["jobs"]) if "jobs" in value else None,
+            enqueued=int(value["enqueued"]),
+            done=int(value["done"]),
+            dead=int(value["dead"]),
+            leased=leased,
+            counters={name: int(value.get(name, 0)) for name in COUNTERS},
+            first_claim=float(value["first_claim"]) if "first_claim" in value else None,
+            at=float(seconds) + float(microseconds) / 1e6,
+        )
+
+    def causes(self) -> dict[int, str]:
+        """Why the last attempt at a job failed, for jobs that are not done."""
+        return {int(job): text.decode(errors="replace") for job, text in self._redis.hgetall(self._keys.causes).items()}
+
+    def set_state(self, state: RunState, reason: str = "") -> None:
+        """Pause, resume, cancel, fail or close the run; workers heed it at their next claim."""
+        with self._redis.pipeline() as pipe:
+            pipe.hset(self._keys.run, mapping={"state": state, "reason": reason})
+            if state in ("committed", "cancelled"):
+                for key in self._keys.all_but_payloads():
+                    pipe.expire(key, KEEP_ENDED_SECONDS)
+            pipe.execute()
+
+    def forgive(self) -> None:
+        """Forget failed attempts, so that dead jobs are tried again when the run is next driven."""
+        self._redis.delete(self._keys.attempts, self._keys.causes)
+
+    def hold(self, holder: str) -> str:
+        """Be the run's producer for the next seconds; returns who is."""
+        answer = self._scripts["hold"](keys=[self._keys.producer], args=[holder, PRODUCER_SECONDS])
+        return str(answer.decode())
+
+    def holder(self) -> str | None:
+        """The process that drives the run now, if any."""
+        answer = self._redis.get(self._keys.producer)
+        return None if answer is None else str(answer.decode())
+
+    def release(self, holder: str) -> None:
+        """Leave the producer's place."""
+        if self.holder() == holder:
+            self._redis.delete(self._keys.producer)
+
+
+def known_runs(client: redis.Redis) -> list[str]:
+    """The runs that Redis knows, oldest first."""
+    raw: Any = client
+    return [run.decode() for run in raw.zrange(RUNS_KEY, 0, -1)]
+
+
+def queued(client: redis.Redis) -> int:
+    """Messages that no worker has fetched yet, of all runs."""
+    raw: Any = client
+    return int(raw.llen(QUEUE))
+
+
+def living_workers(client: redis.Redis) -> list[Heartbeat]:
+    """The workers that gave a sign of life lately; the long silent ones are taken off the list."""
+    raw: Any = client
+    now = float(raw.time()[0])
+    beats = [Heartbeat.model_validate_json(text) for text in raw.hvals(WORKERS_KEY)]
+    gone = [beat.worker for beat in beats if beat.at < now - 20 * HEARTBEAT_SECONDS]
+    if gone:
+        raw.hdel(WORKERS_KEY, *gone)
+    return sorted((beat for beat in beats if beat.at >= now - HEARTBEAT_SECONDS), key=lambda beat: beat.worker)
+
+
+def batched(items: Iterable[Receipt], size: int) -> Iterator[list[Receipt]]:
+    """Lists of at most `size` items, in order."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some

@@ -1,0 +1,37 @@
+"""Publishes job messages: the producer's only contact with Celery. Knows no text and no ledger."""
+
+from collections.abc import Iterable
+
+from celery import Celery
+from kombu import Queue as KombuQueue
+from kombu.exceptions import OperationalError
+
+from schemas.transport import CELERY_SETTINGS, QUEUE, TASK_NAME
+
+
+class QueueUnreachable(Exception):
+    """Messages could not be sent; the ledger counts them as sent, and the reconciler will send them again."""
+
+
+class JobQueue:
+    """The queue of job names in Redis."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._app = Celery("vecmill-producer", broker=broker_url, set_as_current=False)
+        self._app.conf.update(CELERY_SETTINGS, task_queues=[KombuQueue(QUEUE, routing_key=QUEUE)])
+
+    def publish(self, run: str, jobs: Iterable[int]) -> None:
+        """Send one message per job. A message that is sent twice does no harm: claims tell them apart."""
+        try:
+            with self._app.producer_pool.acquire(block=True) as producer:
+                for job in jobs:
+                    self._app.send_task(
+                        TASK_NAME, kwargs={"run": run, "job": job}, producer=producer, retry=False,
+                        argsrepr="", kwargsrepr="",
+                    )  # fmt: skip
+        except OperationalError as error:
+            raise QueueUnreachable(str(error)) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._app.close()

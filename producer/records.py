@@ -1,0 +1,75 @@
+"""Run records on disk: written before the first job, found again by run id or by table.
+
+The record in `TABLE/_runs/` is the truth. A small note in the user's state folder remembers which table a
+run id belongs to, so that `vecmill resume RUN` needs nothing else on the machine where the run began.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from schemas.errors import TableError, UsageError
+from schemas.run import RunRecord
+
+
+def save(record: RunRecord) -> None:
+    """Write the record into its table, whole or not at all, and note its place for later."""
+    _write(Path(record.table) / record.path, record.model_dump_json(indent=1))
+    try:
+        _write(_note(record.run), json.dumps({"table": record.table}))
+    except OSError:
+        # Without the note the run is still found by its table.
+        return
+
+
+def load(table: str, run: str) -> RunRecord | None:
+    """The record of a run of this table, or None."""
+    path = Path(table) / "_runs" / f"{run}.json"
+    return _read(path) if path.exists() else None
+
+
+def of_table(table: str) -> Iterator[RunRecord]:
+    """Every run recorded in a table, newest first."""
+    records = [_read(path) for path in (Path(table) / "_runs").glob("*.json")]
+    yield from sorted(records, key=lambda record: record.created_at, reverse=True)
+
+
+def find(run_or_table: str) -> RunRecord:
+    """The run with this id, or the latest run of the table in this folder; raises `UsageError` where there is none."""
+    if Path(run_or_table).is_dir():
+        for record in of_table(str(Path(run_or_table).resolve())):
+            return record
+        raise UsageError(f"no run is recorded in {run_or_table}", way_out=f"vecmill embed ... --to {run_or_table}")
+    note = _note(run_or_table)
+    if note.exists():
+        found = load(json.loads(note.read_text())["table"], run_or_table)
+        if found is not None:
+            return found
+    raise UsageError(
+        f"no run {run_or_table!r} is known on this machine", way_out="name its table instead: vecmill resume TABLE"
+    )
+
+
+def _read(path: Path) -> RunRecord:
+    try:
+        return RunRecord.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise TableError(f"{path} is no run record that this version reads: {error.errors()[0]['msg']}") from error
+
+
+def _note(run: str) -> Path:
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return state / "vecmill" / "runs" / f"{Path(run).name}.json"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,43 @@
+"""What a finished run came to: the last line of `embed --json`, and the summary for people."""
+
+from schemas.record import Record
+
+
+class Result(Record):
+    """The outcome of a run. `version` is the table's Delta version after it; `chunks` the vectors it then holds."""
+
+    run: str
+    table: str
+    version: int | None
+    rows: int
+    chunks: int
+    embedded: int
+    reused: int
+    deleted: int
+    duplicates: int
+    failed: int
+    truncated: int
+    tokens: int
+    padding: float
+    seconds: float
+    seconds_encode: float
+    dtype: str
+    device: str
+    dims: int
+    fingerprint: str
+
+    def lines(self) -> list[str]:
+        """The summary as a person reads it."""
+        rate = self.embedded / self.seconds_encode if self.seconds_encode > 0 else 0.0
+        tokens = self.tokens / self.seconds_encode if self.seconds_encode > 0 else 0.0
+        lines = [
+            f"committed version {self.version} of {self.table}",
+            f"  {self.embedded:,} vectors of {self.dims} dimensions from {self.rows:,} rows; the table now holds {self.chunks:,}",
+            f"  {self.seconds:,.1f} s in all, {self.seconds_encode:,.1f} s encoding: "
+            f"{rate:,.0f} rows/s, {tokens:,.0f} tokens/s ({self.dtype} on {self.device})",
+        ]
+        if self.truncated:
+            lines.append(f"  {self.truncated:,} texts were longer than the model reads and were truncated")
+        if self.failed:
+            lines.append(f"  {self.failed:,} rows failed and are not in the table: {self.table}/_errors/{self.run}/")
+        return lines

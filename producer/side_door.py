@@ -1,0 +1,45 @@
+"""Asks the worker's side on this machine for what only it can do: inspect a model, encode a few texts.
+
+The producer imports no torch, so this runs `python -m worker` and speaks JSON and .npy with it.
+"""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.errors import UsageError, VecmillError
+from schemas.spec import ModelOptions, Spec
+
+
+def inspect(options: ModelOptions, *, device: str) -> dict[str, Any]:
+    """What will happen to a text: the spec, and how this machine would run it."""
+    request = {"options": options.model_dump(mode="json"), "device": device}
+    answer: dict[str, Any] = json.loads(_ask("inspect", request))
+    return answer
+
+
+def encode(spec: Spec, texts: Sequence[str], *, device: str) -> NDArray[np.float32]:
+    """The vectors of a few texts, float32 [n, dims], as a worker would give them."""
+    request = {"spec": spec.model_dump(mode="json"), "texts": list(texts), "device": device}
+    vectors: NDArray[np.float32] = np.load(io.BytesIO(_ask("embed", request)), allow_pickle=False)
+    return vectors
+
+
+def _ask(verb: str, request: dict[str, Any]) -> bytes:
+    if find_spec("torch") is None:
+        raise UsageError(f"{verb} needs torch on this machine", way_out="pip install 'vecmill[worker]'")
+    # -P: whatever lies in the current folder must not pass for the worker.
+    command = [sys.executable, "-P", "-m", "worker", verb]
+    done = subprocess.run(command, input=json.dumps(request).encode(), capture_output=True, check=False)
+    if done.returncode:
+        error = VecmillError(done.stderr.decode(errors="replace").strip() or f"the worker's {verb} failed")
+        error.exit_code = done.returncode
+        raise error
+    return done.stdout

@@ -1,0 +1,91 @@
+"""Turns a request into the record of a run: everything that can be refused is refused here, before any work."""
+
+import secrets
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from producer import records
+from producer.display import Display
+from producer.model import resolve_model
+from producer.request import EmbedRequest
+from producer.source import Source, open_source
+from producer.survey import survey
+from producer.table.check import check_table
+from schemas.errors import UsageError
+from schemas.run import RunRecord
+
+#: A run is cut into about so many jobs, so that workers share it evenly, within these bounds.
+_JOBS_AIM = 64
+_FEWEST_ROWS, _MOST_ROWS = 256, 4096
+
+
+def recorded(request: EmbedRequest) -> RunRecord | None:
+    """The run of this id if it was begun before; raises `UsageError` where it was begun with other arguments."""
+    table = absolute(request.to)
+    record = records.load(table, request.run_id) if request.run_id else None
+    if record is None:
+        return None
+    asked = (absolute_source(request).source, resolve_model(request.model), request.store, request.mode)
+    begun = (record.source, record.spec, record.store, record.mode)
+    for name, now, then in zip(("source", "model", "store", "mode"), asked, begun, strict=True):
+        if now != then:
+            raise UsageError(
+                f"run {record.run} was begun with another {name}:\n  then: {then}\n  now:  {now}",
+                way_out=f"vecmill resume {record.run} goes on as it was begun; leave --run-id out for a new run",
+            )
+    return record
+
+
+def begin(request: EmbedRequest, display: Display) -> RunRecord:
+    """Check the source, the model and the table, and write the record of a new run."""
+    request = absolute_source(request)
+    spec = resolve_model(request.model)
+    for warning in spec.warnings:
+        display.say(f"warning: {warning}")
+    source = open_source(request.source)
+    table = absolute(request.to)
+    state = check_table(table, source, request, spec)
+    display.say(f"reading {len(source.files)} file(s) to count the rows and check the ids")
+    counted = survey(source)
+    record = RunRecord(
+        run=request.run_id or _new_run_id(),
+        table=table,
+        source=request.source,
+        spec=spec,
+        store=request.store,
+        mode=request.mode,
+        rows=counted.rows,
+        source_state=source.state,
+        job_rows=min(max(-(-counted.rows // _JOBS_AIM), _FEWEST_ROWS), _MOST_ROWS),
+        base_version=None if state is None else state.version,
+        created_at=time.time(),
+    )
+    records.save(record)
+    return record
+
+
+def check_source(record: RunRecord) -> Source:
+    """The source of a run that is gone on with; raises `UsageError` where it is no longer what it was."""
+    source = open_source(record.source)
+    if source.state != record.source_state:
+        raise UsageError(
+            f"the source of run {record.run} has changed since the run began (names, sizes or times of its files)",
+            way_out="bring the files back as they were, or start a new run",
+        )
+    return source
+
+
+def absolute(path: str) -> str:
+    """A local path as other processes and machines must see it."""
+    return str(Path(path).expanduser().resolve())
+
+
+def absolute_source(request: EmbedRequest) -> EmbedRequest:
+    """The request with source paths that do not depend on where the command was typed."""
+    paths = tuple(str(Path(path).expanduser().absolute()) for path in request.source.paths)
+    return request.model_copy(update={"source": request.source.model_copy(update={"paths": paths})})
+
+
+def _new_run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"

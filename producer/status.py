@@ -1,0 +1,85 @@
+"""How far a run is: as its ledger says while Redis knows it, else as its parts say."""
+
+from producer.broker import Broker
+from producer.carry_out import receipts
+from producer.ledger import living_workers, queued
+from producer.table.commit import committed_version
+from schemas.record import Record
+from schemas.run import RunRecord
+
+
+class RunStatus(Record):
+    """One run at one moment. `source` says where this was read: the ledger in Redis, or the parts in the table."""
+
+    run: str
+    table: str
+    state: str
+    source: str
+    rows: int
+    rows_done: int
+    failed: int
+    jobs_done: int
+    jobs_dead: int
+    in_flight: int
+    queued: int
+    workers: int
+    version: int | None
+    reason: str = ""
+
+    def line(self) -> str:
+        """One line for people."""
+        share = 100 * self.rows_done / max(self.rows, 1)
+        text = f"{self.run}  {self.state}  {self.rows_done:,}/{self.rows:,} rows ({share:.0f}%)"
+        text += f"  {self.jobs_done} jobs done, {self.in_flight} in flight, {self.jobs_dead} dead"
+        if self.source == "ledger":
+            text += f"  {self.queued} queued, {self.workers} workers"
+        if self.failed:
+            text += f"  {self.failed:,} failed rows"
+        if self.version is not None:
+            text += f"  version {self.version}"
+        return f"{text}  {self.table}" + (f"\n  {self.reason}" if self.reason else "")
+
+
+def of_broker(broker: Broker, run: str) -> RunStatus | None:
+    """The run as its ledger sees it, or None where Redis does not know it."""
+    ledger = broker.ledger(run)
+    progress, record = ledger.progress(), ledger.record()
+    if progress is None or record is None:
+        return None
+    return RunStatus(
+        run=run,
+        table=record.table,
+        state=progress.state,
+        source="ledger",
+        rows=record.rows,
+        rows_done=progress.counters["rows"] + progress.counters["failed"],
+        failed=progress.counters["failed"],
+        jobs_done=progress.done,
+        jobs_dead=progress.dead,
+        in_flight=progress.leased,
+        queued=queued(broker.client),
+        workers=len(living_workers(broker.client)),
+        version=committed_version(record) if progress.state == "committed" else None,
+        reason=progress.reason or "; ".join(f"job {job}: {why}" for job, why in list(ledger.causes().items())[:3]),
+    )
+
+
+def of_record(record: RunRecord) -> RunStatus:
+    """The run as its table sees it; works when Redis has lost everything."""
+    version = committed_version(record)
+    parts = receipts(record)
+    return RunStatus(
+        run=record.run,
+        table=record.table,
+        state="committed" if version is not None else "not committed",
+        source="table",
+        rows=record.rows,
+        rows_done=sum(receipt.rows + receipt.failed for receipt in parts.values()),
+        failed=sum(receipt.failed for receipt in parts.values()),
+        jobs_done=len(parts),
+        jobs_dead=0,
+        in_flight=0,
+        queued=0,
+        workers=0,
+        version=version,
+    )

@@ -1,0 +1,82 @@
+"""The Celery app: its boot, its shutdown and its one task. Knows nothing of what happens to a job.
+
+    celery -A worker.app worker --pool threads --concurrency 4 --without-gossip --without-mingle
+
+is what `vecmill worker` starts. The message is only a name, so a message cannot make this process do
+anything but a job that the ledger lists, with a model and into a folder that its own settings allow.
+"""
+
+import logging
+import os
+import socket
+import uuid
+from typing import Any
+
+from celery import Celery
+from celery.signals import celeryd_init, worker_init, worker_shutdown
+from kombu import Queue
+from pydantic import ValidationError
+
+from schemas.errors import UsageError
+from schemas.job import Job
+from schemas.transport import CELERY_SETTINGS, QUEUE, TASK_NAME
+from worker.runtime import Runtime
+from worker.settings import WorkerSettings
+
+log = logging.getLogger(__name__)
+
+app = Celery("vecmill", set_as_current=False)
+app.conf.update(
+    CELERY_SETTINGS,
+    broker_transport="worker.transport:Transport",
+    task_queues=[Queue(QUEUE, routing_key=QUEUE)],
+    # Acknowledged when the part is durable and the ledger knows it; one message per free thread.
+    task_acks_late=True,
+    worker_prefetch_multiplier=1,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_send_task_events=False,
+)
+app.add_defaults(lambda: {"broker_url": os.environ.get("VECMILL_BROKER_URL")})
+
+_runtime: Runtime | None = None
+
+
+@celeryd_init.connect
+def _refuse_forks(conf: Any, options: dict[str, Any], **_: Any) -> None:
+    """A forked child cannot use a device that its parent touched, and jobs of several children share no batch."""
+    pool = options.get("pool") or conf.worker_pool
+    name = getattr(pool, "__module__", str(pool)).rpartition(".")[2]
+    if name not in {"threads", "thread", "solo"}:
+        raise SystemExit(f"vecmill needs the threads pool, not {name!r}: celery -A worker.app worker --pool threads")
+
+
+@worker_init.connect
+def _boot(sender: Any, **_: Any) -> None:
+    global _runtime
+    url = app.connection_for_write().as_uri(include_password=True)
+    try:
+        settings = WorkerSettings.from_env({**os.environ, "VECMILL_BROKER_URL": url})
+    except UsageError as error:
+        raise SystemExit(str(error)) from error
+    worker = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    _runtime = Runtime(settings, worker=worker)
+    _runtime.start()
+
+
+@worker_shutdown.connect
+def _shut_down(**_: Any) -> None:
+    if _runtime is not None:
+        _runtime.stop()
+
+
+@app.task(name=TASK_NAME)
+def embed(run: str, job: int) -> str:
+    """Do one job. Whatever becomes of it is in the ledger; the message is done with."""
+    try:
+        name = Job(run=run, job=job)
+    except ValidationError as error:
+        log.error("not a job: %s", error, extra={"action": "job_malformed"})
+        return "malformed"
+    if _runtime is None:
+        raise RuntimeError("the worker was not booted: start it with `celery -A worker.app worker --pool threads`")
+    return _runtime.pipeline.run(name)

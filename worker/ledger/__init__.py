@@ -1,0 +1,114 @@
+"""The worker's verbs on the ledger: claim, renew, finish, give back. Knows no model and no file.
+
+The keys are documented in `schemas.ledger`. Every change is one small script, so that it happens
+whole or not at all. Calls wait through a restart of Redis; only after two minutes do they fail.
+"""
+
+from enum import StrEnum
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from schemas.job import Job
+from schemas.ledger import LEASE_SECONDS, MAX_ATTEMPTS, WORKERS_KEY, Heartbeat, RunKeys
+from schemas.receipt import Receipt
+from schemas.run import RunRecord
+
+_PATIENCE = Retry(ExponentialBackoff(cap=2, base=0.1), retries=60)
+_TRANSIENT = [redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError]
+
+
+class Verdict(StrEnum):
+    """The ledger's answer to a claim: go, or why not."""
+
+    GO = "go"
+    DONE = "done"
+    DEAD = "dead"
+    BUSY = "busy"
+    HELD = "held"
+    UNKNOWN = "unknown"
+
+
+class Claim(NamedTuple):
+    """A verdict, which attempt this is, and the server's time of it."""
+
+    verdict: Verdict
+    attempt: int
+    at: float
+
+
+def connect(url: str) -> redis.Redis:
+    """A client that waits out a restart of Redis."""
+    return redis.Redis.from_url(
+        url, retry=_PATIENCE, retry_on_error=_TRANSIENT, socket_timeout=30, socket_connect_timeout=5
+    )
+
+
+class Ledger:
+    """One worker's view of the ledger; safe to use from all of its threads."""
+
+    def __init__(self, client: redis.Redis, worker: str) -> None:
+        self.worker = worker
+        self._redis: Any = client
+        self._claim = self._script("claim")
+        self._finish = self._script("finish")
+        self._give_back = self._script("give_back")
+        self._renew = self._script("renew")
+
+    def record(self, run: str) -> RunRecord | None:
+        """What the run is about, or None where the ledger does not know it."""
+        text = self._redis.hget(RunKeys(run).run, "record")
+        return None if text is None else RunRecord.model_validate_json(text)
+
+    def claim(self, job: Job) -> Claim:
+        """Ask for a job; only `Verdict.GO` means that it is ours to do."""
+        k = RunKeys(job.run)
+        keys = [k.run, k.jobs, k.sent, k.leases, k.owners, k.attempts]
+        answer = self._claim(keys=keys, args=[job.job, self.worker, LEASE_SECONDS, MAX_ATTEMPTS])
+        verdict, attempt, at = answer
+        return Claim(Verdict(verdict.decode()), int(attempt), float(at))
+
+    def payload(self, job: Job) -> bytes | None:
+        """The rows of a job, or None where Redis has lost them."""
+        data: bytes | None = self._redis.get(RunKeys(job.run).payload(job.job))
+        return data
+
+    def renew(self, run: str, jobs: list[int]) -> int:
+        """Prolong the leases of these jobs; returns how many are still ours."""
+        k = RunKeys(run)
+        return int(self._renew(keys=[k.leases, k.owners], args=[self.worker, LEASE_SECONDS, *jobs]))
+
+    def finish(self, job: Job, receipt: Receipt) -> None:
+        """Record that the job's part is durable; harmless when repeated."""
+        k = RunKeys(job.run)
+        keys = [k.run, k.jobs, k.sent, k.leases, k.owners, k.attempts, k.causes, k.payload(job.job)]
+        self._finish(keys=keys, args=[job.job, *_pairs(receipt.counters())])
+
+    def give_back(self, job: Job, cause: str, *, retry_seconds: float) -> None:
+        """Let another attempt happen after a while, and keep the cause for people."""
+        k = RunKeys(job.run)
+        keys = [k.run, k.jobs, k.leases, k.owners, k.causes]
+        self._give_back(keys=keys, args=[job.job, self.worker, cause, retry_seconds])
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Say that this worker lives."""
+        self._redis.hset(WORKERS_KEY, self.worker, heartbeat.model_dump_json())
+
+    def server_time(self) -> float:
+        """The Redis server's clock, seconds since the epoch."""
+        seconds, microseconds = self._redis.time()
+        return float(seconds) + float(microseconds) / 1e6
+
+    def leave(self) -> None:
+        """Take this worker off the list of those that live."""
+        self._redis.hdel(WORKERS_KEY, self.worker)
+
+    def _script(self, name: str) -> Any:
+        return self._redis.register_script(files(__name__).joinpath(f"{name}.lua").read_text())
+
+
+def _pairs(counters: dict[str, int]) -> list[str | int]:
+    return [item for pair in counters.items() for item in pair]

@@ -1,0 +1,86 @@
+"""What happens to one job: claim, tokenize, encode, write, finish. Knows no Celery; torch only through the engine.
+
+Several jobs run through here at once, each in a thread of the pool. Tokenizing and writing release
+the interpreter, encoding happens on the engine's own thread, and so the three overlap.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from schemas.arrow import decode_payload
+from schemas.job import Job
+from schemas.receipt import Receipt, StageSeconds
+from schemas.run import RunRecord
+from worker.engine.engine import Engine
+from worker.leases import Leases
+from worker.ledger import Claim, Ledger, Verdict
+from worker.models import Models
+from worker.output.part import PartContent, PartWriter
+from worker.runs import Runs
+
+log = logging.getLogger(__name__)
+
+#: How long a job rests after a failed attempt, times the attempt's number.
+RETRY_SECONDS = 2.0
+
+
+class PayloadLost(Exception):
+    """Redis no longer holds the rows of this job; the producer will send them again."""
+
+
+class Pipeline:
+    """Runs jobs; one per worker process, shared by the threads of its pool."""
+
+    def __init__(self, ledger: Ledger, leases: Leases, runs: Runs, models: Models, engine: Engine) -> None:
+        self._ledger = ledger
+        self._leases = leases
+        self._runs = runs
+        self._models = models
+        self._engine = engine
+
+    def run(self, job: Job) -> str:
+        """Do one job, or find that it is not ours to do; returns the verdict. Never raises for a job's own fault."""
+        claim = self._ledger.claim(job)
+        if claim.verdict is not Verdict.GO:
+            log.info("job %s/%d: %s", job.run, job.job, claim.verdict, extra={"action": "job_declined"})
+            return claim.verdict
+        with self._leases.hold(job):
+            try:
+                receipt = self._embed(job, claim)
+            except Exception as error:
+                self._give_back(job, claim, error)
+                return "given back"
+            self._ledger.finish(job, receipt)
+        log.info("job %s/%d: %d rows", job.run, job.job, receipt.rows, extra={"action": "job_done"})
+        return "done"
+
+    def _embed(self, job: Job, claim: Claim) -> Receipt:
+        record = self._runs.record(job.run)
+        writer = PartWriter(record, job)
+        durable = writer.existing()
+        if durable is not None:
+            return durable
+        embedder = self._models.load(record.spec)
+        payload = self._ledger.payload(job)
+        if payload is None:
+            raise PayloadLost("the rows of this job are no longer in Redis")
+        rows, source = decode_payload(payload)
+
+        clock = time.perf_counter()
+        good = np.flatnonzero(rows["text"].is_valid().to_numpy())
+        tokens = embedder.tokens(rows["text"].take(good).to_pylist())
+        tokenized = time.perf_counter()
+        encoded = self._engine.submit(embedder, tokens).result()
+        written = time.perf_counter()
+        raise NotImplementedError
+
+    def _give_back(self, job: Job, claim: Claim, error: Exception) -> None:
+        cause = f"{type(error).__name__}: {error}"
+        log.warning(
+            "job %s/%d, attempt %d: %s", job.run, job.job, claim.attempt, cause,
+            exc_info=not isinstance(error, PayloadLost), extra={"action": "job_given_back"},
+        )  # fmt: skip
+        self._ledger.give_back(job, cause, retry_seconds=RETRY_SECONDS * claim.attempt)

@@ -1,0 +1,65 @@
+"""What a worker is allowed to do and how it runs: its own settings, never a message's."""
+
+import os
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pydantic import Field
+
+from schemas.errors import UsageError, VecmillError
+from schemas.record import Record
+from schemas.run import RunRecord
+
+
+class Refused(VecmillError):
+    """A run asks for what this worker's own settings do not allow."""
+
+
+class WorkerSettings(Record):
+    """The settings of one worker process; `from_env` reads them once, at its start."""
+
+    broker_url: str
+    device: str = "auto"
+    allow_models: tuple[str, ...] = ("*",)
+    allow_roots: tuple[str, ...]
+    trust_remote_code: bool = False
+    threads: int = Field(default=1, gt=0)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> "WorkerSettings":
+        """Read `VECMILL_*`; lists are separated by commas."""
+        url = env.get("VECMILL_BROKER_URL")
+        if not url:
+            raise UsageError("no broker: VECMILL_BROKER_URL is not set", way_out="vecmill worker --broker redis://...")
+        return cls(
+            broker_url=url,
+            device=env.get("VECMILL_DEVICE", "auto"),
+            allow_models=_list(env, "VECMILL_ALLOW_MODELS") or ("*",),
+            allow_roots=_list(env, "VECMILL_ALLOW_ROOTS") or (str(Path.cwd()),),
+            trust_remote_code=env.get("VECMILL_TRUST_REMOTE_CODE") == "1",
+            threads=int(env.get("VECMILL_THREADS", "1")),
+        )
+
+    def check(self, record: RunRecord) -> None:
+        """Raise `Refused` where a run names a model, a place or a trust that these settings do not allow."""
+        model = record.spec.model
+        if not any(fnmatchcase(model, pattern) for pattern in self.allow_models):
+            raise Refused(
+                f"this worker may not load the model {model!r}", way_out=f"vecmill worker --allow-model {model!r}"
+            )
+        table = Path(record.table).resolve()
+        if not any(table.is_relative_to(Path(root).resolve()) for root in self.allow_roots):
+            raise Refused(
+                f"this worker may not write to {record.table} (allowed: {', '.join(self.allow_roots)})",
+                way_out=f"vecmill worker --allow-root {Path(record.table).parent}",
+            )
+        if record.spec.trust_remote_code and not self.trust_remote_code:
+            raise Refused(
+                f"the model {model!r} brings code of its own, which this worker does not run",
+                way_out="vecmill worker --trust-remote-code, if you trust that code",
+            )
+
+
+def _list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(item for item in env.get(name, "").split(",") if item)
