@@ -1,0 +1,100 @@
+"""Which columns of a file are the id, the text and the kept ones. Knows the names and types, not the format."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from producer.source.types import alike, delta_type, is_text
+from schemas.arrow import RESERVED_COLUMNS
+from schemas.errors import SourceError
+from schemas.run import SourceOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns to read from one file; `id` is None where the position is the id."""
+
+    id: str | None
+    text: str
+    kept: tuple[pa.Field, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Each column once, in the order it is read."""
+        wanted = [self.text, *(field.name for field in self.kept)]
+        return list(dict.fromkeys([*([self.id] if self.id else []), *wanted]))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of every file; `kept` is known once the first file has fixed the types."""
+
+    options: SourceOptions
+    kept: tuple[pa.Field, ...] | None = None
+
+    def resolve(self, path: str, available: pa.Schema) -> Columns:
+        """The columns of one file, or a SourceError that names the ones there are."""
+        text = self._column(path, available, self.options.text_column or "text", "--text-column")
+        if not is_text(available.field(text).type):
+            _wrong_type(path, available.field(text), "texts")
+        return Columns(self._id(path, available), text, self._kept(path, available))
+
+    def _id(self, path: str, available: pa.Schema) -> str | None:
+        if self.options.id_column is None and "id" not in available.names:
+            return None
+        name = self._column(path, available, self.options.id_column or "id", "--id-column")
+        type_ = available.field(name).type
+        if not is_text(type_) and not pa.types.is_integer(type_):
+            _wrong_type(path, available.field(name), "ids (texts or integers)")
+        return name
+
+    def _kept(self, path: str, available: pa.Schema) -> tuple[pa.Field, ...]:
+        names = [name for name in dict.fromkeys(self.options.keep) if not self._is_the_id(name)]
+        fields = []
+        for name in names:
+            check_keepable(name)
+            column = available.field(self._column(path, available, name, "--keep"))
+            becomes = delta_type(column.type)
+            if becomes is None:
+                raise SourceError(
+                    f"{path}: column {name} is {column.type}, which a Delta table cannot hold", way_out="leave it out"
+                )
+            fields.append(pa.field(name, becomes))
+        if self.kept is None:
+            return tuple(fields)
+        _check_alike(path, fields, self.kept)
+        return self.kept
+
+    def _is_the_id(self, name: str) -> bool:
+        return name == "id" and self.options.id_column in (None, "id")
+
+    def _column(self, path: str, available: pa.Schema, name: str, option: str) -> str:
+        count = available.names.count(name)
+        if count != 1:
+            problem = f"has no column {name}" if count == 0 else f"has {count} columns named {name}"
+            raise SourceError(
+                f"{path} {problem}; its columns: {', '.join(available.names)}", way_out=f"choose: {option}"
+            )
+        return name
+
+
+def _check_alike(path: str, fields: list[pa.Field], first_file: tuple[pa.Field, ...]) -> None:
+    for field, first in zip(fields, first_file, strict=True):
+        if not alike(field.type, first.type):
+            raise SourceError(
+                f"{path}: column {field.name} is {field.type}, but {first.type} in the first file",
+                way_out="make the files agree, or leave the column out",
+            )
+
+
+def check_keepable(name: str) -> None:
+    """Refuse a kept column whose name the table needs for itself."""
+    if name in RESERVED_COLUMNS:
+        way_out = "--keep-text stores the texts" if name == "text" else "rename the column in the source"
+        raise SourceError(f"a kept column cannot be named {name}: the table has one of its own", way_out=way_out)
+
+
+def _wrong_type(path: str, field: pa.Field, needed: str) -> None:
+    raise SourceError(
+        f"{path}: column {field.name} is {field.type}; needed are {needed}", way_out="choose another column"
+    )

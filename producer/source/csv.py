@@ -1,0 +1,141 @@
+"""CSV with a header line; quoted fields may hold newlines. All fields are texts but the kept ones."""
+
+import csv
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from producer.source.columns import Columns, Wanted
+from producer.source.lines import SAMPLE_ROWS, unreadable
+from producer.source.paths import SourceFile
+from producer.source.rows import Place, Problems, from_records
+from schemas.errors import SourceError
+
+_BATCH_ROWS = 2_048
+_BATCH_CHARACTERS = 4 << 20
+
+# The module's own limit of 128 KiB a field is one for tables, not for texts.
+csv.field_size_limit(1 << 30)
+
+#: What each type's values look like; "007" is a text, since a number would lose its zeros.
+_LOOKS: tuple[tuple[pa.DataType, re.Pattern[str]], ...] = (
+    (pa.int64(), re.compile(r"-?(0|[1-9]\d{0,17})")),
+    (pa.float64(), re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")),
+    (pa.bool_(), re.compile(r"true|false", re.IGNORECASE)),
+)
+
+
+class _Row(NamedTuple):
+    line: int
+    fields: list[str]
+
+
+class CsvReader:
+    """One CSV file."""
+
+    def __init__(self, file: SourceFile, wanted: Wanted) -> None:
+        self.file = file
+        rows = self._rows()
+        self._header = next(rows).fields
+        sample = [row.fields for row in itertools.islice(rows, SAMPLE_ROWS)] if wanted.options.keep else []
+        types = [_found_type([fields[index] for fields in sample]) for index in range(len(self._header))]
+        typed = [
+            type_ if name in wanted.options.keep else pa.string()
+            for name, type_ in zip(self._header, types, strict=True)
+        ]
+        self.columns: Columns = wanted.resolve(file.path, pa.schema(list(zip(self._header, typed, strict=True))))
+
+    def batches(self, start_row: int) -> Iterator[pa.RecordBatch]:
+        """The rows from `start_row` on, in payload schema."""
+        row = start_row
+        for rows in _batches(itertools.islice(self._rows(), start_row + 1, None)):
+            problems: Problems = {}
+            records = [self._record(fields) for _, fields in rows]
+            place = Place(self.file.name, "line", [line for line, _ in rows], row)
+            yield from_records(records, self.columns, place, problems)
+            row += len(rows)
+
+    def ids(self) -> Iterator[pa.Array]:
+        """The ids of all rows; every row is parsed, so that a broken one is found."""
+        return (batch.column("id") for batch in self.batches(0))
+
+    def _record(self, fields: list[str]) -> dict[str, Any]:
+        record: dict[str, Any] = dict(zip(self._header, fields, strict=True))
+        for field in self.columns.kept:
+            record[field.name] = _VALUE_OF.get(field.type, str)(record[field.name])
+        return record
+
+    def _rows(self) -> Iterator[_Row]:
+        """The header and every row after it, with the line it begins in; blank lines are no rows."""
+        width = 0
+        line = 1
+        try:
+            # surrogateescape: a field that is not UTF-8 is its row's problem, not the file's.
+            with open(self.file.path, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+                reader = csv.reader(stream, strict=True)
+                for fields in reader:
+                    if fields:
+                        width = width or len(fields)
+                        self._check_width(line, len(fields), width)
+                        yield _Row(line, fields)
+                    line = reader.line_num + 1
+        except OSError as error:
+            raise unreadable(self.file, error) from error
+        except csv.Error as error:
+            raise self._broken(line, str(error)) from None
+        if not width:
+            raise SourceError(f"{self.file.path} has no header line", way_out="the first line names the columns")
+
+    def _check_width(self, line: int, found: int, header: int) -> None:
+        if found != header:
+            raise self._broken(line, f"{found} fields where the header has {header}")
+
+    def _broken(self, line: int, why: str) -> SourceError:
+        place = f"{self.file.path} line {line}"
+        return SourceError(f"{place} is broken CSV: {why}", way_out="repair the line; nothing was enqueued")
+
+
+def _batches(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
+    batch: list[_Row] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += sum(map(len, row.fields))
+        if len(batch) >= _BATCH_ROWS or size >= _BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _found_type(values: list[str]) -> pa.DataType:
+    """The one type that all values look like; an empty field says nothing."""
+    told = [value for value in values if value]
+    for type_, look in _LOOKS:
+        if told and all(look.fullmatch(value) for value in told):
+            return type_
+    return pa.string()
+
+
+def _number(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    def value_of(field: str) -> Any:
+        try:
+            return kind(field) if field else None
+        except ValueError:
+            return field
+
+    return value_of
+
+
+def _boolean(field: str) -> Any:
+    return {"true": True, "false": False, "": None}.get(field.lower(), field)
+
+
+_VALUE_OF: dict[pa.DataType, Callable[[str], Any]] = {
+    pa.int64(): _number(int),
+    pa.float64(): _number(float),
+    pa.bool_(): _boolean,
+}

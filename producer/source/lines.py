@@ -1,0 +1,85 @@
+"""What the line formats share: numbered lines, batches of bounded size, and types found in the first rows."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+import pyarrow as pa
+
+from producer.source.paths import SourceFile
+from producer.source.types import delta_type
+from schemas.errors import SourceError
+
+_BATCH_ROWS = 2_048
+_BATCH_BYTES = 4 << 20
+#: The types of kept columns are those of this many first rows.
+SAMPLE_ROWS = 1_000
+
+
+class Line(NamedTuple):
+    """One line with its number, from 1; without its end."""
+
+    number: int
+    data: bytes
+
+
+def numbered_lines(stream: BinaryIO) -> Iterator[Line]:
+    """The lines of a file."""
+    for number, data in enumerate(stream, start=1):
+        yield Line(number, data.rstrip(b"\r\n"))
+
+
+def open_binary(file: SourceFile) -> BinaryIO:
+    """The file's bytes, past a byte order mark."""
+    try:
+        stream = open(file.path, "rb", buffering=1 << 20)  # noqa: SIM115 - the caller closes it
+        if stream.read(3) != b"\xef\xbb\xbf":
+            stream.seek(0)
+    except OSError as error:
+        raise unreadable(file, error) from error
+    return stream
+
+
+def line_batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    """The lines in lists of bounded rows and bytes."""
+    batch: list[Line] = []
+    size = 0
+    for line in lines:
+        batch.append(line)
+        size += len(line.data)
+        if len(batch) >= _BATCH_ROWS or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def found_schema(path: str, records: Iterable[dict[str, Any]], typed: Iterable[str]) -> pa.Schema:
+    """The columns of the first rows; only those in `typed` have their types looked for, others are texts."""
+    sample = list(itertools.islice(records, SAMPLE_ROWS))
+    names = dict.fromkeys(name for record in sample for name in record)
+    wanted = set(typed)
+    return pa.schema(
+        [
+            pa.field(name, _found_type(path, name, [record.get(name) for record in sample]))
+            if name in wanted
+            else pa.field(name, pa.string())
+            for name in names
+        ]
+    )
+
+
+def _found_type(path: str, name: str, values: list[Any]) -> pa.DataType:
+    """The one type of the first values; a column without any is taken for texts."""
+    try:
+        found = pa.array(values).type
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        raise SourceError(
+            f"{path}: column {name} has values of several types: {error}", way_out="leave it out"
+        ) from None
+    return pa.string() if pa.types.is_null(found) else delta_type(found) or found
+
+
+def unreadable(file: SourceFile, error: Exception) -> SourceError:
+    """The one error for a file that the system will not give us."""
+    return SourceError(f"cannot read {file.path}: {getattr(error, 'strerror', None) or error}")

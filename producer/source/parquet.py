@@ -1,0 +1,74 @@
+"""Parquet files: only the needed columns, and row groups before the start are skipped by their metadata."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from producer.source.columns import Columns, Wanted
+from producer.source.paths import SourceFile
+from producer.source.rows import Place, Problems, from_columns, id_column
+from schemas.errors import SourceError
+
+_BATCH_ROWS = 2_048
+#: Column chunks are read in pieces of this size, not whole: memory then does not follow the row groups.
+_READ_BYTES = 1 << 20
+
+
+class ParquetReader:
+    """One Parquet file."""
+
+    def __init__(self, file: SourceFile, wanted: Wanted) -> None:
+        self.file = file
+        with self._open() as parquet:
+            schema = parquet.schema_arrow
+            self.row_count: int = parquet.metadata.num_rows
+        self.columns: Columns = wanted.resolve(file.path, schema)
+
+    def batches(self, start_row: int) -> Iterator[pa.RecordBatch]:
+        """The rows from `start_row` on, in payload schema."""
+        row = start_row
+        for batch in self._read(self.columns.names, start_row):
+            place = Place(self.file.name, "row", range(row, row + batch.num_rows), row)
+            yield from_columns(batch, self.columns, place)
+            row += batch.num_rows
+
+    def ids(self) -> Iterator[pa.Array]:
+        """The ids of all rows; reads nothing else, and nothing at all where positions are the ids."""
+        if self.columns.id is None:
+            for row in range(0, self.row_count, _BATCH_ROWS):
+                yield Place(self.file.name, "row", range(min(_BATCH_ROWS, self.row_count - row)), row).ids()
+            return
+        for batch in self._read([self.columns.id], 0):
+            problems: Problems = {}
+            yield id_column(batch.column(0), problems)
+
+    def _read(self, names: list[str], start_row: int) -> Iterator[pa.RecordBatch]:
+        try:
+            with self._open() as parquet:
+                groups, skip = _groups_from(parquet.metadata, start_row)
+                for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=groups, columns=names):
+                    if skip < batch.num_rows:
+                        yield batch.slice(skip)
+                    skip = max(0, skip - batch.num_rows)
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(self.file, error) from error
+
+    def _open(self) -> pq.ParquetFile:
+        try:
+            return pq.ParquetFile(self.file.path, pre_buffer=False, buffer_size=_READ_BYTES)
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(self.file, error) from error
+
+
+def _groups_from(metadata: pq.FileMetaData, start_row: int) -> tuple[list[int], int]:
+    """The row groups to read, and the rows of the first of them to leave out."""
+    first = 0
+    while first < metadata.num_row_groups and start_row >= metadata.row_group(first).num_rows:
+        start_row -= metadata.row_group(first).num_rows
+        first += 1
+    return list(range(first, metadata.num_row_groups)), start_row
+
+
+def _unreadable(file: SourceFile, error: Exception) -> SourceError:
+    return SourceError(f"cannot read {file.path} as Parquet: {error}", way_out="replace or remove the file")

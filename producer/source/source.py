@@ -1,0 +1,112 @@
+"""The source: its files one after the other, as batches of rows that know their place. Knows no single format."""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+
+from producer.source.columns import Columns, Wanted
+from producer.source.csv import CsvReader
+from producer.source.cursor import START, Cursor
+from producer.source.jsonl import JsonlReader
+from producer.source.parquet import ParquetReader
+from producer.source.paths import SourceFile, list_files
+from producer.source.txt import TxtReader
+from schemas.arrow import payload_schema
+from schemas.errors import SourceError
+from schemas.run import SourceOptions
+
+
+class SourceBatch(NamedTuple):
+    """Rows of one file, in payload schema, and the place of the first of them."""
+
+    rows: pa.RecordBatch
+    start: Cursor
+
+
+class _Reader(Protocol):
+    """One file; `columns` is None where the file holds no row that could tell."""
+
+    @property
+    def columns(self) -> Columns | None: ...
+    def batches(self, start_row: int) -> Iterator[pa.RecordBatch]: ...
+    def ids(self) -> Iterator[pa.Array]: ...
+
+
+class Source:
+    """The files of one source, read as one sequence of rows, the same at every reading."""
+
+    def __init__(self, options: SourceOptions, files: list[SourceFile], kept: tuple[pa.Field, ...]) -> None:
+        self.files = files
+        self.schema: pa.Schema = payload_schema(list(kept))
+        self._limit = options.limit
+        self._wanted = Wanted(options, kept)
+        self._readers: dict[int, _Reader] = {}
+
+    def batches(self, start: Cursor = START) -> Iterator[SourceBatch]:
+        """The rows from a place on, in bounded batches."""
+        if start.file >= len(self.files):
+            raise SourceError(
+                f"the source has {len(self.files)} files, but its reading stopped in file {start.file + 1}",
+                way_out="the source has changed since: start a new run",
+            )
+        place = start
+        for number in range(start.file, len(self.files)):
+            place = Cursor(number, place.row if number == start.file else 0, place.total)
+            for rows in self._reader(number).batches(place.row):
+                left = rows.num_rows if self._limit is None else self._limit - place.total
+                if left <= 0:
+                    return
+                yield SourceBatch(rows.slice(0, left), place)
+                place = place.plus(rows.num_rows)
+
+    @property
+    def has_own_ids(self) -> bool:
+        """Whether any row has an id of its own, and not only its position."""
+        columns = [self._reader(number).columns for number in range(len(self.files))]
+        return any(one is not None and one.id is not None for one in columns)
+
+    def ids(self) -> Iterator[pa.Array]:
+        """The ids of all rows, in order; reads as little as the formats allow."""
+        left = self._limit
+        for number in range(len(self.files)):
+            for ids in self._reader(number).ids():
+                yield ids.slice(0, left)
+                left = None if left is None else left - len(ids)
+                if left is not None and left <= 0:
+                    return
+
+    def _reader(self, number: int) -> _Reader:
+        """The reader of one file, kept: what its columns are is found out once."""
+        if number not in self._readers:
+            self._readers[number] = self._checked(self.files[number])
+        return self._readers[number]
+
+    def _checked(self, file: SourceFile) -> _Reader:
+        reader = _open(file, self._wanted)
+        if reader.columns is not None and reader.columns.id is None:
+            twin = next((one for one in self.files if one.name == file.name and one != file), None)
+            if twin:
+                raise SourceError(
+                    f"{file.path} and {twin.path} would give the same ids, {file.name}#0 and on",
+                    way_out="give the folder above both, or an --id-column",
+                )
+        return reader
+
+
+def open_source(options: SourceOptions) -> Source:
+    """The source of these options; its kept columns have the types of the first file that has rows."""
+    files = list_files(options.paths, options.format)
+    for file in files:
+        columns = _open(file, Wanted(options)).columns
+        if columns is not None:
+            return Source(options, files, columns.kept)
+    raise SourceError(f"there are no rows in {', '.join(options.paths)}")
+
+
+def _open(file: SourceFile, wanted: Wanted) -> _Reader:
+    if file.format == "parquet":
+        return ParquetReader(file, wanted)
+    if file.format == "jsonl":
+        return JsonlReader(file, wanted)
+    return CsvReader(file, wanted) if file.format == "csv" else TxtReader(file, wanted)
