@@ -1,0 +1,63 @@
+"""The files of a model folder: reading their JSON, and the identity of those that decide vectors.
+
+Knows no key of any file; what the keys mean is in the modules that read them.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import ModelError
+
+#: Which files of a folder decide vectors. Exports (onnx, openvino) lie in folders of their own, which no module names.
+_DECIDING = ("*.json", "*.txt", "*.model", "*.safetensors", "*.py")
+#: Read only where there is no safetensors file beside it, as when loading.
+_FALLBACK_WEIGHTS = ("pytorch_model*.bin", "adapter_model.bin")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file, or None where there is no such file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as cause:
+        raise ModelError(f"{path} cannot be read as JSON: {cause}", way_out="fetch the model again") from cause
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The content of a JSON file that holds one object; {} where there is no such file."""
+    content = read_json(path)
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} holds a {type(content).__name__}, not an object", way_out="fetch the model again")
+    return content
+
+
+def content_of(folder: Path, module_paths: Iterable[str]) -> str:
+    """`files:<hash>` over the names and bytes of the files that decide vectors: the root's and the modules' own."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(_deciding_files(folder, module_paths)):
+        with path.open("rb") as file:
+            inner = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{inner.hexdigest()}\0".encode())
+    return f"files:{digest.hexdigest()}"
+
+
+def _deciding_files(folder: Path, module_paths: Iterable[str]) -> set[Path]:
+    found = set(_deciding_in(folder))
+    for name in module_paths:
+        if name not in ("", "."):
+            inner = folder / name
+            for place in [inner, *(path for path in inner.rglob("*") if path.is_dir())]:
+                found.update(_deciding_in(place))
+    return found
+
+
+def _deciding_in(place: Path) -> Iterator[Path]:
+    patterns = _DECIDING if any(place.glob("*.safetensors")) else _DECIDING + _FALLBACK_WEIGHTS
+    for pattern in patterns:
+        yield from (path for path in place.glob(pattern) if path.is_file())

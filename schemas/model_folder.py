@@ -1,0 +1,138 @@
+"""From a model's folder and what the user asks to a Spec: reads JSON, loads no weight, needs no torch.
+
+The producer and the worker both resolve here, so they agree on what a model is before any vector exists.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import ModelError
+from schemas.model_files import content_of, read_object
+from schemas.model_length import resolve_length
+from schemas.model_modules import raw_modules, read_modules, transformer_config
+from schemas.model_prompt import resolve_prompt
+from schemas.spec import ModelOptions, Module, Spec
+
+#: Families whose activations leave the range of float16.
+_NO_FLOAT16 = ("t5", "mt5", "umt5", "longt5", "gemma")
+_HIDDEN_KEYS = ("hidden_size", "d_model", "dim", "n_embd")
+
+_NEEDED = {
+    "weights": ("*.safetensors", "pytorch_model*.bin"),
+    "tokenizer": ("tokenizer.json", "vocab.*", "*.model"),
+}
+
+_UNTRAINED = "no modules.json: the model was not trained for sentences; pooling {} was chosen by rule"
+_CHAT = "the tokenizer has a chat template; texts are embedded plain, not as chat messages"
+
+
+def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None) -> Spec:
+    """How a text becomes a vector with the model in `folder`; `revision` is its commit where it came from a hub."""
+    config = _model_config(folder)
+    modules = read_modules(folder)
+    warnings = [] if modules else _raw_warnings(folder, config)
+    modules = _overridden(modules or raw_modules(config), options)
+    place = folder / modules[0].path
+    config = read_object(place / "config.json") or config
+    saved = read_object(folder / "config_sentence_transformers.json")
+    _check(folder, place, config=config, saved=saved, options=options)
+    if revision is None:
+        _check_complete(place)
+    length = resolve_length(
+        options.max_tokens,
+        module=transformer_config(place),
+        tokenizer=read_object(place / "tokenizer_config.json"),
+        config=config,
+    )
+    width = _width(config, modules)
+    truncate = _truncation(options.dims, saved.get("truncate_dim"), width)
+    return Spec(
+        model=options.model,
+        revision=revision,
+        content=f"hub:{revision}" if revision else content_of(folder, [module.path for module in modules]),
+        modules=modules,
+        prompt=resolve_prompt(options, saved),
+        max_tokens=length.max_tokens,
+        truncate_dims=truncate,
+        # After a saved Normalize, and nothing cut off, doing it again would change nothing but the fingerprint.
+        normalize=bool(options.normalize) and not (modules[-1].kind == "Normalize" and truncate is None),
+        dims=truncate or width,
+        dtype=options.dtype,
+        trust_remote_code=options.trust_remote_code,
+        warnings=tuple(filter(None, [*warnings, length.warning])),
+    )
+
+
+def _model_config(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is no folder", way_out="give a hub id, or a folder that holds a model")
+    if not (folder / "modules.json").exists() and not (folder / "config.json").exists():
+        raise ModelError(
+            f"{folder} holds no model: neither modules.json nor config.json is there",
+            way_out="give the folder that holds the model's config.json",
+        )
+    return read_object(folder / "config.json")
+
+
+def _raw_warnings(folder: Path, config: dict[str, Any]) -> list[str]:
+    warnings = [_UNTRAINED.format(raw_modules(config)[1].config["modes"][0])]
+    if "chat_template" in read_object(folder / "tokenizer_config.json") or (folder / "chat_template.jinja").exists():
+        warnings.append(_CHAT)
+    return warnings
+
+
+def _overridden(modules: tuple[Module, ...], options: ModelOptions) -> tuple[Module, ...]:
+    if options.normalize is False:
+        modules = tuple(module for module in modules if module.kind != "Normalize")
+    if options.pooling is None:
+        return modules
+    pooling = modules[1].model_copy(update={"config": {**modules[1].config, "modes": [options.pooling]}})
+    return (modules[0], pooling, *modules[2:])
+
+
+def _check(folder: Path, place: Path, *, config: dict[str, Any], saved: dict[str, Any], options: ModelOptions) -> None:
+    if not config:
+        raise ModelError(f"{place / 'config.json'} is missing or empty", way_out="fetch the model again")
+    if (place / "adapter_config.json").exists():
+        raise ModelError(f"{place} is an adapter", way_out="merge it into its base model, and save that")
+    kind = saved.get("model_type", "SentenceTransformer")
+    if kind != "SentenceTransformer":
+        raise ModelError(
+            f"{folder} is a {kind}, which gives no one vector per text", way_out="use a SentenceTransformer"
+        )
+    if config.get("auto_map") and not options.trust_remote_code:
+        raise ModelError(
+            f"{folder} brings code of its own (auto_map in config.json)",
+            way_out="read that code, then allow it with --trust-remote-code",
+        )
+    family = str(config.get("model_type", ""))
+    if options.dtype == "float16" and family.startswith(_NO_FLOAT16):
+        raise ModelError(f"{family} overflows in float16", way_out="--dtype bfloat16, or float32")
+
+
+def _check_complete(place: Path) -> None:
+    # Of a hub model the producer may hold the JSON files only; a folder must have all.
+    for what, patterns in _NEEDED.items():
+        if not any(True for pattern in patterns for _ in place.glob(pattern)):
+            raise ModelError(f"{place} has no {what}: no {' or '.join(patterns)}", way_out="fetch the model again")
+
+
+def _width(config: dict[str, Any], modules: tuple[Module, ...]) -> int:
+    text = config.get("text_config") or config
+    hidden = next((text[key] for key in _HIDDEN_KEYS if isinstance(text.get(key), int)), None)
+    if hidden is None:
+        raise ModelError(f"config.json names no width of the hidden states ({', '.join(_HIDDEN_KEYS)})")
+    width = hidden * len(modules[1].config["modes"])
+    for module in modules[2:]:
+        takes = module.config.get("in_features", module.config.get("dimension", width))
+        if takes != width:
+            raise ModelError(f"{module.kind} in {module.path!r} takes {takes} values, but gets {width}")
+        width = module.config.get("out_features", width)
+    return int(width)
+
+
+def _truncation(asked: int | None, saved: int | None, width: int) -> int | None:
+    if asked is not None and asked > width:
+        raise ModelError(f"--dims {asked} is more than the model's {width}", way_out=f"--dims {width}, or less")
+    dims = asked if asked is not None else saved
+    return dims if dims is not None and dims < width else None

@@ -1,0 +1,56 @@
+"""Token ids of many texts as two flat arrays: what the tokenizer gives and the engine takes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Ids = npt.NDArray[np.int32]
+Offsets = npt.NDArray[np.int64]
+Index = npt.NDArray[np.intp]
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Texts as ids: text i is `ids[offsets[i]:offsets[i + 1]]`; `truncated` says whose end was cut off."""
+
+    ids: Ids
+    offsets: Offsets
+    truncated: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.truncated)
+
+    @property
+    def lengths(self) -> Offsets:
+        """Tokens per text, special tokens counted."""
+        return np.diff(self.offsets)
+
+    def lists(self) -> list[list[int]]:
+        """The ids as plain lists, one per text."""
+        return [part.tolist() for part in np.split(self.ids, self.offsets[1:-1])] if len(self) else []
+
+    def take(self, rows: Index) -> tuple[Ids, Offsets]:
+        """The ids of some texts, in that order, flat again; and where each begins and ends."""
+        lengths = self.lengths[rows]
+        offsets = offsets_of(lengths)
+        return self.ids[np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)], offsets
+
+
+def offsets_of(lengths: npt.NDArray[Any]) -> Offsets:
+    """Where each of some consecutive pieces begins, and where the last one ends."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def runs_of(offsets: Offsets) -> list[tuple[int, int, int]]:
+    """Neighbours of equal length as (first token, how many pieces, tokens in each)."""
+    lengths = np.diff(offsets)
+    if not len(lengths):
+        return []
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(lengths)) + 1))
+    counts = np.diff(np.concatenate((starts, [len(lengths)])))
+    return list(zip(offsets[starts].tolist(), counts.tolist(), lengths[starts].tolist(), strict=True))
