@@ -25,7 +25,7 @@ class Feeder:
         self._ledger = ledger
         self._limits = limits
         first, start = first_missing(parts)
-        self._jobs: Iterator[CutJob] = cut(source, start, first, limits)
+        self._jobs: Iterator[CutJob] = cut(source, start, first_job=first, limits=limits)
         self._starts: dict[int, Cursor] = {}
         self._bytes: dict[int, int] = {}
         self._next = first
@@ -50,7 +50,7 @@ class Feeder:
     def restore(self, job: int) -> None:
         """Make sure that Redis holds the rows of a job that is to be published again."""
         if job in self._starts and not self._ledger.has_payload(job):
-            self._store(next(cut(self._source, self._starts[job], job, self._limits)))
+            self._store(next(cut(self._source, self._starts[job], first_job=job, limits=self._limits)))
 
     def _store(self, job: CutJob) -> bool:
         payload = encode_payload(job.rows, job.source)
