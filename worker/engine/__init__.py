@@ -1,1 +1,5 @@
 """From texts to vectors: tokenizer, batches, model, pooling. Knows no queue and no file format."""
+
+from worker.engine.embedder import Embedder
+
+__all__ = ["Embedder"]
