@@ -3,7 +3,7 @@
 from producer.broker import Broker
 from producer.carry_out import receipts
 from producer.ledger import living_workers, queued
-from producer.table.commit import committed_version
+from producer.table import committed_version
 from schemas.record import Record
 from schemas.run import RunRecord
 

@@ -15,7 +15,7 @@ from producer.commands.outcome import finish
 from producer.ledger import known_runs
 from producer.request import Where
 from producer.status import RunStatus, of_broker, of_record
-from producer.table.commit import committed_version
+from producer.table import committed_version
 from schemas.errors import UsageError
 from schemas.run import RunRecord, RunState
 
