@@ -22,7 +22,7 @@ from schemas.run import RunRecord
 def carry_out(record: RunRecord, where: Where, display: Display) -> Result:
     """Do what is left of a run, and commit it once; repeating this changes nothing."""
     began = time.monotonic()
-    if committed_version(record) is None:
+    if committed_version(record.table, record.run) is None:
         source = check_source(record)
         with open_broker(record, where) as broker:
             Driver(record, source, broker, display, lambda: receipts(record)).run()

@@ -11,7 +11,7 @@ from producer.model import resolve_model
 from producer.request import EmbedRequest
 from producer.source import Source, open_source
 from producer.survey import survey
-from producer.table import check_table
+from producer.table import check_table, read_record
 from schemas.arrow import kept_fields, part_schema
 from schemas.errors import UsageError
 from schemas.run import RunRecord
@@ -24,7 +24,7 @@ _FEWEST_ROWS, _MOST_ROWS = 256, 4096
 def recorded(request: EmbedRequest) -> RunRecord | None:
     """The run of this id if it was begun before; raises `UsageError` where it was begun with other arguments."""
     table = absolute(request.to)
-    record = records.load(table, request.run_id) if request.run_id else None
+    record = read_record(table, request.run_id) if request.run_id else None
     if record is None:
         return None
     asked = (absolute_source(request).source, resolve_model(request.model), request.store, request.mode)

@@ -48,7 +48,7 @@ def status(run: str | None, broker: str | None, as_json: bool, watch: bool) -> i
 def runs(table: str) -> int:
     """List the runs recorded in TABLE, newest first."""
     for record in records.of_table(table):
-        version = committed_version(record)
+        version = committed_version(record.table, record.run)
         state = f"version {version}" if version is not None else "not committed"
         when = datetime.fromtimestamp(record.created_at, UTC)
         click.echo(f"{record.run}  {when:%Y-%m-%d %H:%M}  {record.rows:,} rows  {record.spec.model}  {state}")

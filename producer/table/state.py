@@ -18,13 +18,14 @@ from schemas.spec import Spec
 
 @dataclass(frozen=True, slots=True)
 class TableState:
-    """A table at its latest version; `run` is the one whose rows it has."""
+    """A table at its latest version; `run` is the one whose rows it has, `rows` how many these are."""
 
     version: int
     run: str
     fingerprint: str
     spec: Spec
     schema: pa.Schema
+    rows: int
 
 
 def open_table(table: str, version: int | None = None) -> TableState | None:
@@ -35,7 +36,8 @@ def open_table(table: str, version: int | None = None) -> TableState | None:
     run, fingerprint, spec = (
         _from_history(log) or _from_footer(log, table) or _from_records(log, table) or _foreign(table)
     )
-    return TableState(log.version(), run, fingerprint, spec, pa.schema(log.schema().to_arrow()))
+    rows = sum(file.rows or 0 for file in live_files(log, table))
+    return TableState(log.version(), run, fingerprint, spec, pa.schema(log.schema().to_arrow()), rows)
 
 
 def read_record(table: str, run: str) -> RunRecord | None:
