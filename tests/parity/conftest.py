@@ -46,7 +46,7 @@ def load_oracle(folder, **options):
 def assert_same_ids(embedder, oracle, texts, prompt=""):
     features = [oracle.tokenize([prompt + text]) for text in texts]
     wanted = [row["input_ids"][0][row["attention_mask"][0] == 1].tolist() for row in features]
-    assert embedder.tokenize(texts, prompt=prompt or None) == wanted
+    assert embedder.tokenize(texts, prompt=prompt) == wanted
 
 
 def assert_same_vectors(ours, wanted, tolerance=1e-6):

@@ -1,6 +1,7 @@
 """Small models with real tokenizers, saved by sentence-transformers itself; their weights are drawn wide.
 
-With the usual narrow weights all vectors of a random network look alike, and a wrong pooling would pass for a right one.
+With the usual narrow weights all vectors of a random network look alike, and a wrong pooling would
+pass for a right one.
 """
 
 import json
@@ -111,6 +112,8 @@ def checkpoint(folder: Path, kind: str, tokenizer: PreTrainedTokenizerFast, **ch
         for parameter in network.parameters():
             if parameter.ndim == 1:
                 parameter.add_(torch.randn_like(parameter) * 0.1)
+        # The end token of a decoder is its padding token, whose embedding would be zero.
+        network.get_input_embeddings().weight[pad].normal_()
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
