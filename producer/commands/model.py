@@ -15,7 +15,7 @@ from producer.commands.options import device_option, model_from, model_options
 @device_option
 @click.option("--json", "as_json", is_flag=True)
 def inspect(model: str, as_json: bool, **options: Any) -> int:
-    """Say how MODEL (a hub id or a folder) turns a text into a vector, on this machine.
+    r"""Say how MODEL (a hub id or a folder) turns a text into a vector, on this machine.
 
     \b
     vecmill inspect BAAI/bge-small-en-v1.5
