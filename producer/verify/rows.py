@@ -36,7 +36,8 @@ def check_file(file: LiveFile, spec: Spec, store: str) -> Iterator[Finding]:
     if file.rows is not None and rows != file.rows:
         yield Finding(check="rows", where=file.path, detail=f"{rows} rows, but the log says {file.rows}")
     for (check, problem), count in counts.items():
-        yield Finding(check=check, where=file.path, detail=f"{count} {problem}")
+        if count:
+            yield Finding(check=check, where=file.path, detail=f"{count} {problem}")
 
 
 def _hash_problems(hashes: pa.Array) -> dict[tuple[Check, str], int]:
@@ -58,4 +59,4 @@ def _vector_problems(lists: pa.ListArray, spec: Spec, tolerance: float) -> dict[
     if spec.normalize:
         norms = np.linalg.norm(block[finite], axis=1)
         problems["norms", "vectors should have norm 1 and have not"] = int((np.abs(norms - 1) > tolerance).sum())
-    return {problem: count for problem, count in problems.items() if count}
+    return problems
