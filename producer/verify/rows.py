@@ -42,7 +42,8 @@ def check_file(file: LiveFile, spec: Spec, store: str) -> Iterator[Finding]:
 
 def _hash_problems(hashes: pa.Array) -> dict[tuple[Check, str], int]:
     wrong = pc.not_equal(pc.fill_null(pc.binary_length(hashes), 0), _HASH_BYTES)
-    return {("hashes", f"text hashes are not {_HASH_BYTES} bytes"): pc.sum(wrong).as_py() or 0}
+    count = pc.sum(wrong).as_py() or 0
+    return {("hashes", f"text hashes are not {_HASH_BYTES} bytes"): count} if count else {}
 
 
 def _vector_problems(lists: pa.ListArray, spec: Spec, tolerance: float) -> dict[tuple[Check, str], int]:
