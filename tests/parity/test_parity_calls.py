@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import tiny_models as tiny
-from conftest import assert_same_ids, assert_same_vectors, load_oracle
+from parity_checks import assert_same_ids, assert_same_vectors, load_oracle
 from sentence_transformers.sentence_transformer.modules import Normalize
 
 from schemas.errors import ModelError
@@ -162,7 +162,7 @@ def test_a_spec_loads_again_and_only_with_the_same_files(base, tmp_path):
     options = ModelOptions(model=str(folder), prompt="query: ", dims=8, normalize=True, dtype="float32")
     first = Embedder.from_options(options)
     again = Embedder.from_spec(first.spec)
-    assert np.array_equal(first.embed(tiny.TEXTS), again.embed(tiny.TEXTS))
+    assert_same_vectors(first.embed(tiny.TEXTS), again.embed(tiny.TEXTS))
     other = shutil.copytree(folder, tmp_path / "other")
     tiny.rewrite(other / "config.json", {"layer_norm_eps": 1e-3})
     with pytest.raises(ModelError, match="planned with"):

@@ -29,14 +29,13 @@ def alone(query, key, value, *, causal, window, scale):
     return scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=scale).transpose(1, 2)
 
 
-def fake_kernel(q, k, v, bounds_q, *others, scale, window_size, enable_gqa, num_splits):
+def fake_kernel(q, k, v, bounds_q, *others, scale, window_size, **switches):
     """The GPU kernel's contract on a CPU: [tokens, heads, width], bounds, window (left, right), -1 for no end."""
     assert bounds_q.dtype == torch.int32
     bounds_k, *longest = others
     assert bounds_k is bounds_q
     assert longest == [int(bounds_q.diff().max())] * 2
-    assert enable_gqa is (q.shape[1] != k.shape[1])
-    assert num_splits == 1
+    assert switches == {"enable_gqa": q.shape[1] != k.shape[1], "num_splits": 1}
     left, right = window_size
     outputs = []
     for begin, end in pairwise(bounds_q.tolist()):
