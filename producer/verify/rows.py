@@ -57,7 +57,7 @@ def _vector_problems(lists: pa.ListArray, spec: Spec, tolerance: float) -> dict[
     block = good.to_numpy(zero_copy_only=False).reshape(-1, spec.dims)
     finite = np.isfinite(block).all(axis=1)
     problems["vectors", "vectors have null, NaN or infinite elements"] = int((~finite).sum())
-    if spec.normalize:
+    if spec.unit_vectors:
         norms = np.linalg.norm(block[finite], axis=1)
         problems["norms", "vectors should have norm 1 and have not"] = int((np.abs(norms - 1) > tolerance).sum())
     return problems

@@ -18,9 +18,7 @@ Fails = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def fails(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Iterator[Fails]:
+def fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Fails]:
     """Run a command line in this process; gives its exit code and what it said on stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VECMILL_BROKER_URL", raising=False)
@@ -35,7 +33,9 @@ def fails(
         return ended.value.code, capsys.readouterr().err
 
     yield run
-    assert {path.name for path in (tmp_path / "out").glob("*")} <= {"thesis.tex"}, "nothing is written before all is right"
+    assert {path.name for path in (tmp_path / "out").glob("*")} <= {"thesis.tex"}, (
+        "nothing is written before all is right"
+    )
 
 
 def jsonl(path: Path, *rows: object) -> Path:
