@@ -20,24 +20,30 @@ from schemas.spec import ModelOptions, Spec
 
 def inspect(options: ModelOptions, *, device: str) -> dict[str, Any]:
     """What will happen to a text: the spec, and how this machine would run it."""
-    request = {"options": options.model_dump(mode="json"), "device": device}
-    answer: dict[str, Any] = json.loads(_ask("inspect", request))
+    given = options.model_dump(mode="json", exclude_none=True, exclude={"model", "normalize", "trust_remote_code"})
+    arguments = [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    if options.normalize is not None:
+        arguments.append("--normalize" if options.normalize else "--no-normalize")
+    if options.trust_remote_code:
+        arguments.append("--trust-remote-code")
+    answer: dict[str, Any] = json.loads(_ask("inspect", options.model, *arguments, "--device", device, "--json"))
     return answer
 
 
 def encode(spec: Spec, texts: Sequence[str], *, device: str) -> NDArray[np.float32]:
     """The vectors of a few texts, float32 [n, dims], as a worker would give them."""
     request = {"spec": spec.model_dump(mode="json"), "texts": list(texts), "device": device}
-    vectors: NDArray[np.float32] = np.load(io.BytesIO(_ask("embed", request)), allow_pickle=False)
+    vectors: NDArray[np.float32] = np.load(io.BytesIO(_ask("embed", request=request)), allow_pickle=False)
     return vectors
 
 
-def _ask(verb: str, request: dict[str, Any]) -> bytes:
+def _ask(verb: str, *arguments: str, request: dict[str, Any] | None = None) -> bytes:
     if find_spec("torch") is None:
         raise UsageError(f"{verb} needs torch on this machine", way_out="pip install 'vecmill[worker]'")
     # -P: whatever lies in the current folder must not pass for the worker.
-    command = [sys.executable, "-P", "-m", "worker", verb]
-    done = subprocess.run(command, input=json.dumps(request).encode(), capture_output=True, check=False)
+    command = [sys.executable, "-P", "-m", "worker", verb, *arguments]
+    given = b"" if request is None else json.dumps(request).encode()
+    done = subprocess.run(command, input=given, capture_output=True, check=False)
     if done.returncode:
         error = VecmillError(done.stderr.decode(errors="replace").strip() or f"the worker's {verb} failed")
         error.exit_code = done.returncode

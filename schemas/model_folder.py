@@ -44,22 +44,49 @@ def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None)
         tokenizer=read_object(place / "tokenizer_config.json"),
         config=config,
     )
-    width = _width(config, modules)
-    truncate = _truncation(options.dims, saved.get("truncate_dim"), width)
-    return Spec(
+    spec = Spec(
         model=options.model,
         revision=revision,
         content=f"hub:{revision}" if revision else content_of(folder, [module.path for module in modules]),
         modules=modules,
         prompt=resolve_prompt(options, saved),
         max_tokens=length.max_tokens,
-        truncate_dims=truncate,
-        # After a saved Normalize, and nothing cut off, doing it again would change nothing but the fingerprint.
-        normalize=bool(options.normalize) and not (modules[-1].kind == "Normalize" and truncate is None),
-        dims=truncate or width,
+        dims=_width(config, modules),
         dtype=options.dtype,
         trust_remote_code=options.trust_remote_code,
         warnings=tuple(filter(None, [*warnings, length.warning])),
+    )
+    return _ending(spec, config, dims=options.dims or saved.get("truncate_dim"), normalize=options.normalize)
+
+
+def vary(spec: Spec, folder: Path, options: ModelOptions) -> Spec:
+    """The same model with another prompt or another end; what `options` leaves open stays as it is.
+
+    Looks at the prompt, prompt_name, task, dims and normalize of `options`, at nothing else.
+    """
+    if (options.prompt, options.prompt_name, options.task) != (None, None, None):
+        saved = read_object(folder / "config_sentence_transformers.json")
+        spec = spec.model_copy(update={"prompt": resolve_prompt(options, saved)})
+    config = read_object(folder / spec.modules[0].path / "config.json")
+    normalize = options.normalize if options.normalize is not None else (spec.normalize or None)
+    return _ending(spec, config, dims=options.dims or spec.truncate_dims, normalize=normalize)
+
+
+def _ending(spec: Spec, config: dict[str, Any], *, dims: int | None, normalize: bool | None) -> Spec:
+    """Cut after the saved modules, then make unit length; `normalize` False also takes out a saved Normalize."""
+    modules = tuple(module for module in spec.modules if normalize is not False or module.kind != "Normalize")
+    width = _width(config, modules)
+    if dims is not None and dims > width:
+        raise ModelError(f"--dims {dims} is more than the model's {width}", way_out=f"--dims {width}, or less")
+    cut = dims if dims is not None and dims < width else None
+    return spec.model_copy(
+        update={
+            "modules": modules,
+            "truncate_dims": cut,
+            "dims": cut or width,
+            # After a saved Normalize, and nothing cut off, doing it again would change nothing but the fingerprint.
+            "normalize": bool(normalize) and not (modules[-1].kind == "Normalize" and cut is None),
+        }
     )
 
 
@@ -82,8 +109,6 @@ def _raw_warnings(folder: Path, config: dict[str, Any]) -> list[str]:
 
 
 def _overridden(modules: tuple[Module, ...], options: ModelOptions) -> tuple[Module, ...]:
-    if options.normalize is False:
-        modules = tuple(module for module in modules if module.kind != "Normalize")
     if options.pooling is None:
         return modules
     pooling = modules[1].model_copy(update={"config": {**modules[1].config, "modes": [options.pooling]}})
@@ -129,10 +154,3 @@ def _width(config: dict[str, Any], modules: tuple[Module, ...]) -> int:
             raise ModelError(f"{module.kind} in {module.path!r} takes {takes} values, but gets {width}")
         width = module.config.get("out_features", width)
     return int(width)
-
-
-def _truncation(asked: int | None, saved: int | None, width: int) -> int | None:
-    if asked is not None and asked > width:
-        raise ModelError(f"--dims {asked} is more than the model's {width}", way_out=f"--dims {width}, or less")
-    dims = asked if asked is not None else saved
-    return dims if dims is not None and dims < width else None

@@ -4,8 +4,10 @@ import logging
 import threading
 from collections import OrderedDict
 
+import torch
+
 from schemas.spec import Spec
-from worker.engine.embedder import Embedder
+from worker.engine import Embedder
 
 log = logging.getLogger(__name__)
 
@@ -16,8 +18,9 @@ MOST_MODELS = 2
 class Models:
     """Loads each spec once, whichever job asks first."""
 
-    def __init__(self, *, device: str) -> None:
-        self.device = device
+    def __init__(self, *, device: str, threads: int) -> None:
+        self._device = device
+        torch.set_num_threads(threads)
         self._loaded: OrderedDict[str, Embedder] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -27,12 +30,14 @@ class Models:
             embedder = self._loaded.get(spec.fingerprint)
             if embedder is None:
                 log.info("loading %s", spec.model, extra={"action": "model_loading"})
-                embedder = self._loaded[spec.fingerprint] = Embedder.from_spec(spec, device=self.device)
+                embedder = self._loaded[spec.fingerprint] = Embedder.from_spec(spec, device=self._device)
             self._loaded.move_to_end(spec.fingerprint)
             while len(self._loaded) > MOST_MODELS:
                 self._loaded.popitem(last=False)
             return embedder
 
-    def names(self) -> tuple[str, ...]:
-        """What is loaded, for the heartbeat."""
-        return tuple(embedder.spec.model for embedder in list(self._loaded.values()))
+    def describe(self) -> tuple[str, tuple[str, ...]]:
+        """The device and what is loaded on it, for the heartbeat."""
+        loaded = list(self._loaded.values())
+        device = str(loaded[-1].device) if loaded else self._device
+        return device, tuple(embedder.spec.model for embedder in loaded)

@@ -6,19 +6,20 @@ the interpreter, encoding happens on the engine's own thread, and so the three o
 
 import logging
 import time
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from schemas.arrow import decode_payload
 from schemas.job import Job
 from schemas.receipt import Receipt, StageSeconds
-from schemas.run import RunRecord
-from worker.engine.engine import Engine
+from worker.engine import Embedder, Engine
 from worker.leases import Leases
 from worker.ledger import Claim, Ledger, Verdict
 from worker.models import Models
-from worker.output.part import PartContent, PartWriter
+from worker.output.folder import LocalFolder
+from worker.output.part import Encoded, Failure, embeddable
+from worker.output.write import read_receipt, write_part
 from worker.runs import Runs
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,11 @@ RETRY_SECONDS = 2.0
 
 class PayloadLost(Exception):
     """Redis no longer holds the rows of this job; the producer will send them again."""
+
+
+class _Effort(NamedTuple):
+    padded_tokens: int
+    seconds: StageSeconds
 
 
 class Pipeline:
@@ -49,7 +55,7 @@ class Pipeline:
             return claim.verdict
         with self._leases.hold(job):
             try:
-                receipt = self._embed(job, claim)
+                receipt = self._embed(job)
             except Exception as error:
                 self._give_back(job, claim, error)
                 return "given back"
@@ -57,10 +63,11 @@ class Pipeline:
         log.info("job %s/%d: %d rows", job.run, job.job, receipt.rows, extra={"action": "job_done"})
         return "done"
 
-    def _embed(self, job: Job, claim: Claim) -> Receipt:
+    def _embed(self, job: Job) -> Receipt:
+        claimed_at = time.time()
         record = self._runs.record(job.run)
-        writer = PartWriter(record, job)
-        durable = writer.existing()
+        folder = LocalFolder(record.table)
+        durable = read_receipt(folder.path(job.part))
         if durable is not None:
             return durable
         embedder = self._models.load(record.spec)
@@ -68,14 +75,24 @@ class Pipeline:
         if payload is None:
             raise PayloadLost("the rows of this job are no longer in Redis")
         rows, source = decode_payload(payload)
+        encoded, outcome = self._encode(embedder, embeddable(rows)["text"].to_pylist())
+        facts = embedder.describe()
+        receipt = Receipt(
+            run=job.run, job=job.job, fingerprint=record.spec.fingerprint, source=source, rows=0,
+            claimed_at=claimed_at, durable_at=0.0, worker=self._ledger.worker,
+            device=facts["device"], dtype=facts["dtype"],
+            padded_tokens=outcome.padded_tokens, seconds=outcome.seconds,
+        )  # fmt: skip
+        return write_part(folder, rows, encoded, record=record, receipt=receipt)
 
+    def _encode(self, embedder: Embedder, texts: list[str]) -> "tuple[Encoded, _Effort]":
         clock = time.perf_counter()
-        good = np.flatnonzero(rows["text"].is_valid().to_numpy())
-        tokens = embedder.tokens(rows["text"].take(good).to_pylist())
-        tokenized = time.perf_counter()
-        encoded = self._engine.submit(embedder, tokens).result()
-        written = time.perf_counter()
-        raise NotImplementedError
+        tokens = embedder.tokens(texts)
+        tokenize_seconds = time.perf_counter() - clock
+        done = self._engine.submit(embedder, tokens).result()
+        failures = {row: Failure("encode", reason) for row, reason in done.failures.items()}
+        encoded = Encoded(done.vectors, tokens.lengths.astype(np.int32), tokens.truncated, failures)
+        return encoded, _Effort(done.padded_tokens, StageSeconds(tokenize=tokenize_seconds, encode=done.seconds))
 
     def _give_back(self, job: Job, claim: Claim, error: Exception) -> None:
         cause = f"{type(error).__name__}: {error}"

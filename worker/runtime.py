@@ -1,6 +1,6 @@
 """Everything that one worker process holds, built once at its start and closed once at its end."""
 
-from worker.engine.engine import Engine
+from worker.engine import Engine
 from worker.leases import Leases
 from worker.ledger import Ledger, connect
 from worker.models import Models

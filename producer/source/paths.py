@@ -40,7 +40,8 @@ def list_files(paths: tuple[str, ...], format_: SourceFormat) -> list[SourceFile
     files = sorted((file for path in paths for file in _expand(path, format_)), key=lambda file: (file.name, file.path))
     if not files:
         raise SourceError(
-            f"no files to read in {', '.join(paths)}", way_out=f"known extensions: {', '.join(EXTENSIONS)}"
+            f"no files to read in {', '.join(paths)}",
+            way_out=f"read are {', '.join(EXTENSIONS)}; names that begin with _ or . are left out",
         )
     twice = [path for path, count in Counter(os.path.realpath(file.path) for file in files).items() if count > 1]
     if twice:
@@ -64,7 +65,7 @@ def _expand(path: str, format_: SourceFormat) -> Iterator[SourceFile]:
             if os.path.isdir(match):
                 if "**" not in path:
                     yield from _folder(match, prefix, format_)
-            else:
+            elif not _hidden(os.path.relpath(match, prefix)):
                 yield SourceFile(match, os.path.relpath(match, prefix), _format_of(match, format_))
     else:
         raise SourceError(f"there is no file or folder {path}", way_out="check the path; quote a glob")
@@ -84,6 +85,10 @@ def _folder(folder: str, root: str, format_: SourceFormat) -> Iterator[SourceFil
             if name[0] not in "_." and found and format_ in ("auto", found):
                 path = os.path.join(parent, name)
                 yield SourceFile(path, os.path.relpath(path, root), found)
+
+
+def _hidden(name: str) -> bool:
+    return any(part[0] in "_." and part != ".." for part in Path(name).parts)
 
 
 def _format_of(path: str, format_: SourceFormat) -> FileFormat:

@@ -29,13 +29,13 @@ def packed_attention(
     layout: Layout = kwargs["packed_layout"]
     said = kwargs.get("is_causal")
     causal = getattr(module, "is_causal", True) if said is None else said
-    shared = {"scale": kwargs.get("scaling"), "enable_gqa": query.shape[1] != key.shape[1]}
+    grouped = query.shape[1] != key.shape[1]
     outputs = []
     for start, count, length in layout.runs:
         q, k, v = (_rows(states, start, count, length) for states in (query, key, value))
         mask = _window(length, kwargs.get("sliding_window"), causal=causal, device=query.device)
         output = scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=causal and mask is None and length > 1, **shared
+            q, k, v, attn_mask=mask, is_causal=causal and mask is None, scale=kwargs.get("scaling"), enable_gqa=grouped
         )
         outputs.append(output.transpose(1, 2).reshape(count * length, q.shape[1], v.shape[3]))
     return (outputs[0] if len(outputs) == 1 else torch.cat(outputs))[None], None
@@ -43,7 +43,8 @@ def packed_attention(
 
 def _rows(states: Tensor, start: int, count: int, length: int) -> Tensor:
     """One run of [1, heads, tokens, width] as [count, heads, length, width], without a copy."""
-    return states[0, :, start : start + count * length].unflatten(1, (count, length)).transpose(0, 1)
+    _, heads, _, width = states.shape
+    return states[0, :, start : start + count * length].view(heads, count, length, width).transpose(0, 1)
 
 
 def _window(length: int, window: int | None, *, causal: bool, device: torch.device) -> Tensor | None:

@@ -1,6 +1,7 @@
 """The modules after pooling, and the end of every spec: truncation, then normalization.
 
-A registry by kind, as data; a kind that is not in it is an error. Weights are loaded strictly: all of them, and no other.
+A registry by kind, as data; a kind that is not in it is an error. Weights are loaded strictly: all of them, and
+no other.
 """
 
 from collections.abc import Callable
@@ -58,9 +59,9 @@ _WEIGHTED: dict[str, Callable[[dict[str, Any]], nn.Module]] = {"Dense": _Dense, 
 _PLAIN: dict[str, Head] = {"Normalize": _unit, "Dropout": lambda vectors: vectors}
 
 
-def load_heads(folder: Path, spec: Spec, *, device: torch.device) -> list[Head]:
-    """The modules of `spec` after its Pooling, ready to run on float32 vectors."""
-    return [_load(folder, module, device) for module in spec.modules[2:]]
+def load_heads(folder: Path, spec: Spec, *, device: torch.device) -> dict[str, Head]:
+    """The modules of `spec` after its Pooling by their folders, ready to run on float32 vectors."""
+    return {module.path: _load(folder, module, device) for module in spec.modules[2:]}
 
 
 def finish(vectors: Tensor, *, heads: list[Head], truncate_dims: int | None, unit: bool) -> Tensor:

@@ -95,7 +95,7 @@ def _by_run(hidden: Tensor, segments: Segments, reduce: Callable[[Tensor, Tensor
     row = 0
     for start, count, length in runs_of(offsets):
         skipped = int(segments.first[row] - segments.start[row])
-        states = hidden[start : start + count * length].unflatten(0, (count, length))[:, skipped:]
+        states = hidden[start : start + count * length].view(count, length, -1)[:, skipped:]
         places = torch.arange(skipped + 1, length + 1, dtype=torch.float32, device=hidden.device)
         pooled[row : row + count] = reduce(states, places)
         row += count

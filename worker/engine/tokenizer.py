@@ -100,7 +100,7 @@ def _lower_case(tokenizer: Any) -> None:
         tokenizer.do_lower_case = True
         return
     backend = tokenizer.backend_tokenizer
-    present = backend.normalizer
+    present: Any = backend.normalizer
     steps = list(present) if isinstance(present, normalizers.Sequence) else [present] if present is not None else []
     if not any(isinstance(step, normalizers.Lowercase) for step in steps):
         backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])

@@ -33,11 +33,10 @@ class Verdict(StrEnum):
 
 
 class Claim(NamedTuple):
-    """A verdict, which attempt this is, and the server's time of it."""
+    """A verdict, and which attempt this is."""
 
     verdict: Verdict
     attempt: int
-    at: float
 
 
 def connect(url: str) -> redis.Redis:
@@ -67,9 +66,8 @@ class Ledger:
         """Ask for a job; only `Verdict.GO` means that it is ours to do."""
         k = RunKeys(job.run)
         keys = [k.run, k.jobs, k.sent, k.leases, k.owners, k.attempts]
-        answer = self._claim(keys=keys, args=[job.job, self.worker, LEASE_SECONDS, MAX_ATTEMPTS])
-        verdict, attempt, at = answer
-        return Claim(Verdict(verdict.decode()), int(attempt), float(at))
+        verdict, attempt = self._claim(keys=keys, args=[job.job, self.worker, LEASE_SECONDS, MAX_ATTEMPTS])
+        return Claim(Verdict(verdict.decode()), int(attempt))
 
     def payload(self, job: Job) -> bytes | None:
         """The rows of a job, or None where Redis has lost them."""

@@ -1,0 +1,45 @@
+"""Reading the footer of a part: what both sides know of a part without reading its rows."""
+
+import os
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from schemas.receipt import RECEIPT_KEY, Receipt
+
+
+class Footer(NamedTuple):
+    """What a part says of itself."""
+
+    receipt: Receipt
+    rows: int
+    size_bytes: int
+    schema: pa.Schema
+
+
+def read_footer(path: str) -> Footer | None:
+    """The footer of a complete part; None where there is no file, a torn one, or one that is no part of ours."""
+    try:
+        with open(path, "rb") as stream:
+            size_bytes = os.fstat(stream.fileno()).st_size
+            return _parse(pa.PythonFile(stream, mode="r"), size_bytes)
+    except FileNotFoundError:
+        return None
+
+
+def _parse(stream: pa.NativeFile, size_bytes: int) -> Footer | None:
+    try:
+        metadata = pq.read_metadata(stream)
+        schema = metadata.schema.to_arrow_schema()
+    except (pa.ArrowException, OSError):
+        return None
+    receipt = (metadata.metadata or {}).get(RECEIPT_KEY)
+    if receipt is None:
+        return None
+    try:
+        parsed = Receipt.model_validate_json(receipt)
+    except ValidationError:
+        return None
+    return Footer(parsed, metadata.num_rows, size_bytes, schema.remove_metadata())

@@ -1,0 +1,60 @@
+"""The private Redis: only ours, restartable with its data, and gone when its owner is, however that ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from producer.embedded.redis_server import RedisServer
+from tests.integration.conftest import wait_until
+
+pytestmark = pytest.mark.integration
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from producer.embedded.redis_server import RedisServer
+server = RedisServer(Path(sys.argv[1]))
+server.start()
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def test_it_asks_for_its_password_and_listens_on_loopback_only(server: RedisServer) -> None:
+    port = int(server.url.rpartition(":")[2].partition("/")[0])
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis(port=port).ping()
+    listening = {c.laddr.ip for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port}
+    assert listening == {"127.0.0.1"}
+
+
+def test_its_password_is_on_no_command_line_and_in_no_readable_file(server: RedisServer, tmp_path: Path) -> None:
+    password = server.url.partition("//:")[2].partition("@")[0]
+    for process in psutil.process_iter(["cmdline"]):
+        assert password not in " ".join(process.info["cmdline"] or [])
+    assert (tmp_path / "redis" / "redis.conf").stat().st_mode & 0o077 == 0
+
+
+def test_killed_it_comes_back_with_its_data(server: RedisServer, client: redis.Redis) -> None:
+    client.set("key", "value")
+    os.kill(int(client.info()["process_id"]), signal.SIGKILL)  # type: ignore[index]
+    wait_until(server.keep_alive)
+    assert client.get("key") == b"value"
+
+
+def test_it_ends_with_its_owner_even_when_that_is_killed(tmp_path: Path) -> None:
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path)], stdout=subprocess.PIPE)
+    assert owner.stdout is not None
+    owner.stdout.readline()
+    children = psutil.Process(owner.pid).children(recursive=True)
+    assert any("redis" in child.name() or "valkey" in child.name() for child in children)
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    assert not psutil.wait_procs(children, timeout=15)[1]

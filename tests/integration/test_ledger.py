@@ -1,0 +1,230 @@
+"""The ledger's laws, against a real Redis: every job ends once, whoever claims, dies or repeats."""
+
+import time
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from producer.ledger import Ledger as ProducerLedger
+from schemas.job import Job
+from schemas.ledger import MAX_ATTEMPTS, RunKeys
+from schemas.receipt import Receipt, SourceRange
+from schemas.run import RunRecord, SourceOptions
+from schemas.spec import Spec
+from worker.ledger import Ledger as WorkerLedger
+from worker.ledger import Verdict
+
+pytestmark = pytest.mark.integration
+
+RUN = "run-1"
+
+
+def record(run: str = RUN) -> RunRecord:
+    spec = Spec(model="m", content="files:0", modules=(), dims=4)
+    return RunRecord(
+        run=run, table="/t", source=SourceOptions(paths=("c",)), spec=spec, rows=9, source_state="s", job_rows=3,
+        created_at=1.0,
+    )  # fmt: skip
+
+
+def receipt(job: int, run: str = RUN) -> Receipt:
+    return Receipt(
+        run=run, job=job, fingerprint="f", source=SourceRange(start=(0, 0, 0), end=(0, 1, 1)), rows=3, failed=1,
+        tokens=30, claimed_at=1.0, durable_at=2.0, worker="w", device="cpu", dtype="float32",
+    )  # fmt: skip
+
+
+def expire_lease(client: redis.Redis, job: int) -> None:
+    """What time does to the lease of a worker that died."""
+    client.zadd(RunKeys(RUN).leases, {str(job): time.time() - 1})
+
+
+@pytest.fixture
+def producer(client: redis.Redis) -> ProducerLedger:
+    ledger = ProducerLedger(client, RUN)
+    ledger.open(record())
+    for job in range(3):
+        assert ledger.enqueue(job, b"rows")
+    return ledger
+
+
+def test_a_job_is_claimed_by_one_worker_and_finished_once(client: redis.Redis, producer: ProducerLedger) -> None:
+    first, second = WorkerLedger(client, "w1"), WorkerLedger(client, "w2")
+    job = Job(run=RUN, job=0)
+    assert first.claim(job).verdict is Verdict.GO
+    assert second.claim(job).verdict is Verdict.BUSY
+    assert first.claim(job).verdict is Verdict.BUSY  # a repeated message to the same worker
+    first.finish(job, receipt(0))
+    first.finish(job, receipt(0))
+    assert second.claim(job).verdict is Verdict.DONE
+    progress = producer.progress()
+    assert progress is not None
+    assert (progress.done, progress.counters["rows"], progress.counters["failed"]) == (1, 3, 1)
+    assert first.payload(job) is None
+
+
+def test_an_expired_lease_is_sent_again_and_claimed_by_another(client: redis.Redis, producer: ProducerLedger) -> None:
+    dead, alive = WorkerLedger(client, "dead"), WorkerLedger(client, "alive")
+    assert dead.claim(Job(run=RUN, job=1)).verdict is Verdict.GO
+    assert 1 not in producer.overdue(queued=99)
+    expire_lease(client, 1)
+    assert dead.renew(RUN, [1]) == 1  # still its own until somebody takes it
+    expire_lease(client, 1)
+    assert producer.overdue(queued=99) == [1]
+    claim = alive.claim(Job(run=RUN, job=1))
+    assert (claim.verdict, claim.attempt) == (Verdict.GO, 2)
+    assert dead.renew(RUN, [1]) == 0
+    assert alive.renew(RUN, [1]) == 1
+
+
+def test_unclaimed_messages_are_sent_again_only_where_the_queue_has_lost_them(
+    client: redis.Redis, producer: ProducerLedger
+) -> None:
+    client.zadd(RunKeys(RUN).sent, dict.fromkeys("012", time.time() - 60))
+    assert producer.overdue(queued=3) == []  # they wait in the queue: no worker is there yet
+    assert sorted(producer.overdue(queued=2)) == [0, 1, 2]
+    assert producer.overdue(queued=2) == []  # sent just now
+
+
+def test_a_job_that_never_ends_is_dead_after_its_attempts_and_lives_again_when_forgiven(
+    client: redis.Redis, producer: ProducerLedger
+) -> None:
+    worker, job = WorkerLedger(client, "w"), Job(run=RUN, job=2)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        assert worker.claim(job).attempt == attempt
+        worker.give_back(job, f"cause {attempt}", retry_seconds=0)
+    assert worker.claim(job).verdict is Verdict.DEAD
+    progress = producer.progress()
+    assert progress is not None
+    assert progress.dead == 1
+    assert producer.causes()[2] == f"cause {MAX_ATTEMPTS}"
+    producer.forgive()
+    producer.open(record())
+    assert producer.enqueue(2, b"rows")
+    assert worker.claim(job).verdict is Verdict.GO
+
+
+def test_a_job_given_back_rests_before_it_is_claimed_again(client: redis.Redis, producer: ProducerLedger) -> None:
+    worker, job = WorkerLedger(client, "w"), Job(run=RUN, job=0)
+    assert worker.claim(job).verdict is Verdict.GO
+    worker.give_back(job, "disk full", retry_seconds=30)
+    assert worker.claim(job).verdict is Verdict.BUSY
+    assert producer.overdue(queued=99) == []
+    expire_lease(client, 0)
+    assert producer.overdue(queued=99) == [0]
+
+
+@pytest.mark.parametrize(("state", "verdict"), [("paused", Verdict.HELD), ("cancelled", Verdict.HELD)])
+def test_workers_heed_the_state_of_the_run(
+    client: redis.Redis, producer: ProducerLedger, state: str, verdict: Verdict
+) -> None:
+    producer.set_state(state)  # type: ignore[arg-type]
+    worker = WorkerLedger(client, "w")
+    assert worker.claim(Job(run=RUN, job=0)).verdict is verdict
+    producer.set_state("running")
+    if state == "paused":  # the message is gone, so the job must come back by itself
+        assert producer.overdue(queued=99) == [0]
+    assert worker.claim(Job(run=RUN, job=0)).verdict is Verdict.GO
+
+
+def test_a_lost_ledger_makes_no_work_and_is_built_again_from_the_parts(
+    client: redis.Redis, producer: ProducerLedger
+) -> None:
+    worker = WorkerLedger(client, "w")
+    client.flushall()
+    assert worker.claim(Job(run=RUN, job=0)).verdict is Verdict.UNKNOWN
+    worker.finish(Job(run=RUN, job=0), receipt(0))
+    assert producer.progress() is None
+    producer.open(record())
+    producer.adopt([receipt(0), receipt(2), receipt(0)])
+    progress = producer.progress()
+    assert progress is not None
+    assert (progress.done, progress.counters["rows"], progress.enqueued) == (2, 6, 3)
+    assert not producer.enqueue(2, b"rows")
+    assert producer.enqueue(1, b"rows")
+
+
+def test_opening_again_keeps_the_leases_of_workers_that_are_at_it(
+    client: redis.Redis, producer: ProducerLedger
+) -> None:
+    worker, job = WorkerLedger(client, "w"), Job(run=RUN, job=1)
+    assert worker.claim(job).verdict is Verdict.GO
+    producer.open(record())
+    assert not producer.enqueue(1, b"rows"), "somebody is at it: no second message"
+    worker.finish(job, receipt(1))
+    progress = producer.progress()
+    assert progress is not None
+    assert progress.done == 1
+
+
+def test_one_producer_at_a_time(client: redis.Redis, producer: ProducerLedger) -> None:
+    assert producer.hold("a") == "a"
+    assert producer.hold("b") == "a"
+    producer.release("b")
+    assert producer.holder() == "a"
+    producer.release("a")
+    assert producer.hold("b") == "b"
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["claim", "finish", "die", "give_back", "reconcile", "wipe", "reopen"]),
+              st.integers(0, 2), st.sampled_from(["w1", "w2"])),
+    max_size=30,
+)  # fmt: skip
+
+
+@given(steps=steps)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_happens_every_job_ends_done_exactly_once(
+    client: redis.Redis, steps: list[tuple[str, int, str]]
+) -> None:
+    """A model of the world: parts on disk are a set; after any history the run can be driven to its end."""
+    client.flushall()
+    producer = ProducerLedger(client, RUN)
+    parts: set[int] = set()
+    held: set[tuple[str, int]] = set()
+
+    def reopen() -> None:
+        producer.open(record())
+        producer.adopt(receipt(job) for job in sorted(parts))
+        for job in range(3):
+            producer.enqueue(job, b"rows")
+        producer.all_cut(3)
+
+    reopen()
+    for step, number, name in steps:
+        worker, job = WorkerLedger(client, name), Job(run=RUN, job=number)
+        if step == "claim" and worker.claim(job).verdict is Verdict.GO:
+            held.add((name, number))
+        elif step == "finish" and (name, number) in held:
+            parts.add(number)
+            worker.finish(job, receipt(number))
+            held.discard((name, number))
+        elif step == "die":
+            expire_lease(client, number)
+        elif step == "give_back":
+            worker.give_back(job, "x", retry_seconds=0)
+            held.discard((name, number))
+        elif step == "reconcile":
+            producer.overdue(queued=0)
+        elif step == "wipe":
+            client.flushall()
+        elif step == "reopen":
+            reopen()
+
+    producer.forgive()
+    reopen()
+    worker = WorkerLedger(client, "last")
+    for number in range(3):
+        expire_lease(client, number)
+        if worker.claim(Job(run=RUN, job=number)).verdict is Verdict.GO:
+            assert number not in parts
+            parts.add(number)
+            worker.finish(Job(run=RUN, job=number), receipt(number))
+    progress = producer.progress()
+    assert progress is not None
+    assert (progress.done, progress.dead, progress.ended) == (3, 0, True)
+    assert progress.counters["rows"] == 9, "each job counted once"
+

@@ -1,0 +1,143 @@
+"""Whole runs, from files to a committed table, through real processes."""
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+from sentence_transformers import SentenceTransformer
+
+import producer
+from producer.embedded.redis_server import RedisServer
+from tests.integration.conftest import Processes, texts, wait_until
+
+pytestmark = pytest.mark.integration
+
+
+def outcome(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
+    """The JSON object on the last line of stdout."""
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def assert_holds_each_once(table: Path, rows: int) -> None:
+    """Every id of the corpus exactly once, with its own vector (the oracle's, for a sample), and no torn part."""
+    ids, vectors = producer.read(str(table))
+    assert Counter(list(ids)) == Counter(f"doc-{at}" for at in range(rows))
+    assert vectors.shape == (rows, 32)
+    assert np.isfinite(vectors).all()
+    for path in DeltaTable(table).file_uris():
+        pq.read_metadata(path)
+
+
+def assert_equals_oracle(table: Path, model: Path, rows: int) -> None:
+    """The vectors of the table are sentence-transformers' within 1e-6."""
+    ids, vectors = producer.read(str(table))
+    oracle = SentenceTransformer(str(model), device="cpu").encode(texts(rows))
+    place = {f"doc-{at}": at for at in range(rows)}
+    np.testing.assert_allclose(vectors, oracle[[place[id_] for id_ in list(ids)]], atol=1e-6)
+
+
+def test_embedded_from_file_to_table(
+    vecmill: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table"
+    done = vecmill.run(
+        "embed", corpus(700), "--model", tiny_model, "--to", table, "--dtype", "float32", "--workers", "2", "--json"
+    )
+    result = outcome(done)
+    assert (result["rows"], result["embedded"], result["chunks"], result["failed"]) == (700, 700, 700, 0)
+    assert (result["version"], result["dims"], result["dtype"], result["device"]) == (0, 32, "float32", "cpu")
+    assert result["padding"] == 0.0 or result["padding"] >= 1.0
+    assert result["tokens"] > 700
+    assert 0 < result["seconds_encode"] < result["seconds"]
+    assert_holds_each_once(table, 700)
+    assert_equals_oracle(table, tiny_model, 700)
+    assert not list(table.rglob("*.tmp"))
+    assert pq.read_table(table / result["run"]).num_rows == 700
+
+
+def test_a_committed_run_is_left_alone(
+    vecmill: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table"
+    command = ["embed", corpus(300), "--model", tiny_model, "--to", table, "--run-id", "nightly", "--json"]
+    first = outcome(vecmill.run(*command))
+    files = sorted(table.rglob("*"))
+    for again in (command, ["resume", "nightly", "--json"], ["resume", table, "--json"]):
+        assert outcome(vecmill.run(*again)) | {"seconds": 0} == first | {"seconds": 0}
+        assert sorted(table.rglob("*")) == files
+    other = vecmill.run(*command, "--max-tokens", "8")
+    assert other.returncode == 2
+    assert "begun with another model" in other.stderr
+
+
+def test_workers_come_and_go_around_a_named_broker(
+    vecmill: Processes, server: RedisServer, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table"
+    broker = {"VECMILL_BROKER_URL": server.url}
+    vecmill.start("worker", "--allow-root", tmp_path, **broker)
+    run = vecmill.start(
+        "embed", corpus(6000), "--model", tiny_model, "--to", table, "--dtype", "float32", "--json", **broker
+    )
+    vecmill.start("worker", "--allow-root", tmp_path, **broker)
+    output, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, run.log.read_text()  # type: ignore[attr-defined]
+    assert json.loads(output.splitlines()[-1])["embedded"] == 6000
+    assert_holds_each_once(table, 6000)
+    status = json.loads(vecmill.run("status", json.loads(output)["run"], "--json", **broker).stdout)
+    assert (status["state"], status["workers"], status["version"]) == ("committed", 2, 0)
+
+
+def test_a_detached_run_is_carried_out_by_serve(
+    vecmill: Processes, server: RedisServer, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table"
+    broker = {"VECMILL_BROKER_URL": server.url}
+    done = vecmill.run("embed", corpus(300), "--model", tiny_model, "--to", table, "--detach", **broker)
+    assert done.returncode == 0, done.stderr
+    run = done.stdout.strip()
+    vecmill.start("worker", "--allow-root", tmp_path, **broker)
+    serve = vecmill.start("serve", **broker)
+
+    def committed() -> bool:
+        return bool(json.loads(vecmill.run("status", run, "--json", **broker).stdout)["state"] == "committed")
+
+    wait_until(committed, or_ended=serve)
+    assert_holds_each_once(table, 300)
+
+
+def test_failed_rows_are_listed_and_their_neighbours_arrive(vecmill: Processes, tiny_model: Path, tmp_path: Path) -> None:
+    rows = [{"id": "good", "text": "alpha beta"}, {"id": "null", "text": None}, {"id": "number", "text": 5}]
+    source = tmp_path / "corpus.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = vecmill.run("embed", source, "--model", tiny_model, "--to", "table", "--json")
+    assert done.returncode == 3, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert (result["embedded"], result["failed"], result["chunks"]) == (1, 2, 1)
+    failed = pq.read_table(tmp_path / "table" / "_errors" / result["run"]).to_pylist()
+    assert {row["id"]: row["detail"] for row in failed}.keys() == {"null", "number"}
+    assert all("corpus.jsonl line" in row["detail"] for row in failed)
+    assert "_errors" in done.stderr
+
+
+def test_query_verify_and_history_of_a_table(
+    vecmill: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table"
+    outcome(vecmill.run("embed", corpus(300), "--model", tiny_model, "--to", table, "--keep-text", "--json"))
+    found = vecmill.run("query", table, texts(300)[42], "-k", "3", "--json")
+    hits = json.loads(found.stdout)
+    assert hits[0]["id"] == "doc-42"
+    assert hits[0]["score"] == pytest.approx(1.0, abs=1e-5)
+    verified = vecmill.run("verify", table, "--sample", "20")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "version 0" in vecmill.run("history", table).stdout

@@ -1,0 +1,68 @@
+"""The side door for a process that may not import torch: what a model is, and vectors of a few texts.
+
+python -m worker inspect MODEL [options] --json
+python -m worker embed < {"spec": ..., "texts": [...], "device": "cpu"} > vectors.npy
+"""
+
+import argparse
+import json
+import sys
+
+import numpy as np
+
+from schemas.errors import UsageError, VecmillError
+from schemas.spec import ModelOptions, Spec
+from worker.engine import Embedder
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code says how it went, and an error's text goes to stderr."""
+    asked = vars(_parser().parse_args(arguments))
+    try:
+        return int(asked.pop("command")(**asked))
+    except VecmillError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+
+
+def _inspect(device: str, *, as_json: bool, **options: object) -> int:
+    embedder = Embedder.from_options(ModelOptions.model_validate(options), device=device)
+    spec = embedder.spec
+    facts = {"spec": spec.model_dump(mode="json"), "fingerprint": spec.fingerprint, **embedder.describe()}
+    sys.stdout.write(json.dumps(facts, indent=None if as_json else 2, ensure_ascii=False) + "\n")
+    return 0
+
+
+def _embed() -> int:
+    try:
+        request = json.load(sys.stdin)
+        spec = Spec.model_validate(request["spec"])
+        texts, device = list(request["texts"]), str(request.get("device", "cpu"))
+    except (ValueError, KeyError, TypeError) as cause:
+        raise UsageError(f"no request on stdin: {cause}", way_out='send {"spec": ..., "texts": [...]}') from cause
+    np.save(sys.stdout.buffer, Embedder.from_spec(spec, device=device).embed(texts))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True)
+    inspect = commands.add_parser("inspect", help="the resolved spec of a model, and how it would run here")
+    inspect.set_defaults(command=_inspect)
+    inspect.add_argument("model")
+    for name in ("revision", "prompt", "prompt-name", "task", "pooling"):
+        inspect.add_argument(f"--{name}")
+    for name in ("dims", "max-tokens"):
+        inspect.add_argument(f"--{name}", type=int)
+    inspect.add_argument("--normalize", action=argparse.BooleanOptionalAction)
+    inspect.add_argument("--dtype", default="auto")
+    inspect.add_argument("--trust-remote-code", action="store_true")
+    inspect.add_argument("--device", default="cpu")
+    inspect.add_argument("--json", action="store_true", dest="as_json")
+    embed = commands.add_parser("embed", help="vectors of the texts on stdin, as a .npy file on stdout")
+    embed.set_defaults(command=_embed)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

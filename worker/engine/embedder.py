@@ -1,0 +1,162 @@
+"""One model on one device: texts to token ids, token ids to vectors. Knows no job and no thread.
+
+An embedder is its loaded parts and a spec; another prompt or width makes another embedder over the same parts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from schemas.errors import ModelError, VecmillError
+from schemas.model_files import content_of
+from schemas.model_folder import resolve, vary
+from schemas.spec import Dtype, ModelOptions, Spec, Task
+from worker.engine.batching import WaitingPool
+from worker.engine.checkpoint import load_network
+from worker.engine.device import pick_device, pick_dtype
+from worker.engine.forward import Network, decide
+from worker.engine.heads import Head, finish, load_heads
+from worker.engine.locate import locate
+from worker.engine.pooling import pool as pool_states
+from worker.engine.tokenizer import Tokenizer
+from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
+
+#: Tokens per batch that a device is best at: a CPU core's cache is small, a GPU wants much work at once.
+TOKEN_BUDGETS = {"cpu": 2048, "cuda": 16384}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is loaded once per model and device, and which of its heads a spec uses is up to the embedder."""
+
+    folder: Path
+    tokenizer: Tokenizer
+    network: Network
+    heads: dict[str, Head]
+
+
+class Embedder:
+    """Texts to vectors, as the spec says."""
+
+    def __init__(self, parts: Parts, spec: Spec) -> None:
+        self.parts = parts
+        self.spec = spec
+        self.tokenizer = parts.tokenizer
+        self.padded = not parts.network.packed
+        self.device = parts.network.device
+        self._heads = [parts.heads[module.path] for module in spec.modules[2:]]
+        self._prompt_length = parts.tokenizer.prompt_length(spec.prompt)
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path,
+        *,
+        device: str = "cpu",
+        dtype: Dtype = "auto",
+        revision: str | None = None,
+        trust_remote_code: bool = False,
+    ) -> Self:
+        """A model by its folder or hub id, embedding as its own files say."""
+        options = ModelOptions(model=str(model), revision=revision, dtype=dtype, trust_remote_code=trust_remote_code)
+        return cls.from_options(options, device=device)
+
+    @classmethod
+    def from_options(cls, options: ModelOptions, *, device: str = "cpu") -> Self:
+        """A model with all that can be asked of one."""
+        folder, commit = locate(options.model, options.revision)
+        named = options if commit else options.model_copy(update={"model": str(folder)})
+        return cls._assemble(folder, resolve(folder, named, revision=commit), device)
+
+    @classmethod
+    def from_spec(cls, spec: Spec, *, device: str = "cpu") -> Self:
+        """The embedder of a resolved spec; an error where the files are not the ones it was resolved from."""
+        folder, commit = locate(spec.model, spec.revision)
+        content = f"hub:{commit}" if commit else content_of(folder, [module.path for module in spec.modules])
+        if content != spec.content:
+            raise ModelError(
+                f"the files in {folder} are {content}, but the run was planned with {spec.content}",
+                way_out="give this worker the same model files, or start a new run",
+            )
+        return cls._assemble(folder, spec, device)
+
+    @classmethod
+    def _assemble(cls, folder: Path, spec: Spec, device: str) -> Self:
+        place = pick_device(device)
+        tokenizer = Tokenizer.load(folder, spec)
+        model = load_network(folder, spec, device=place, dtype=pick_dtype(spec.dtype, place))
+        network = decide(model, device=place, max_tokens=spec.max_tokens)
+        heads = load_heads(folder, spec, device=place)
+        return cls(Parts(folder=folder, tokenizer=tokenizer, network=network, heads=heads), spec)
+
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        task: Task | None = None,
+        dims: int | None = None,
+        normalize: bool | None = None,
+    ) -> Vectors:
+        """float32 [texts, dims], in order; None means: as the spec says."""
+        options = ModelOptions(
+            model=self.spec.model, prompt=prompt, prompt_name=prompt_name, task=task, dims=dims, normalize=normalize
+        )
+        embedder = self.variant(options)
+        return embedder.encode(embedder.tokens(texts))
+
+    def tokenize(self, texts: Sequence[str], prompt: str | None = None) -> list[list[int]]:
+        """The token ids of each text behind its prompt, special tokens included, cut at the spec's length."""
+        return self.tokenizer(texts, prompt=self.spec.prompt if prompt is None else prompt).lists()
+
+    def tokens(self, texts: Sequence[str]) -> Tokens:
+        """The texts as the engine takes them, behind the spec's prompt."""
+        return self.tokenizer(texts, prompt=self.spec.prompt)
+
+    def encode(self, tokens: Tokens) -> Vectors:
+        """float32 [texts, dims] of texts already tokenized, on the calling thread."""
+        lengths = tokens.lengths
+        if not lengths.all():
+            raise VecmillError(f"text {int(np.argmin(lengths))} has no token", way_out="leave empty texts out")
+        vectors = np.empty((len(tokens), self.spec.dims), dtype=np.float32)
+        pool = WaitingPool(padded=self.padded)
+        pool.add("texts", lengths)
+        while pool:
+            rows = np.concatenate([rows for _, rows in pool.take(self.token_budget)])
+            vectors[rows] = self.forward_batch(*tokens.take(rows))
+        return vectors
+
+    @property
+    def token_budget(self) -> int:
+        """How many tokens a batch should have on this device."""
+        return TOKEN_BUDGETS.get(self.device.type, TOKEN_BUDGETS["cuda"])
+
+    @torch.inference_mode()
+    def forward_batch(self, ids: Ids, offsets: Offsets) -> Vectors:
+        """One batch: float32 [texts, dims]. Texts of equal length must be neighbours, and none may be empty."""
+        hidden = self.parts.network.hidden(ids, offsets)
+        pooled = pool_states(hidden, offsets, self.spec.modules[1].config, prompt_length=self._prompt_length)
+        end = finish(pooled, heads=self._heads, truncate_dims=self.spec.truncate_dims, unit=self.spec.normalize)
+        vectors: Vectors = end.cpu().numpy()
+        return vectors
+
+    def describe(self) -> dict[str, Any]:
+        """Facts that a person asks for: where it runs, in what, which way texts go through, and why."""
+        network = self.parts.network
+        return {
+            "device": str(self.device),
+            "dtype": str(network.model.dtype).removeprefix("torch."),
+            "network": type(network.model).__name__,
+            "forward": "packed" if network.packed else "padded",
+            "reason": network.reason,
+            "token_budget": self.token_budget,
+        }
+
+    def variant(self, options: ModelOptions) -> Self:
+        """The same loaded model with another prompt, width or normalization."""
+        return type(self)(self.parts, vary(self.spec, self.parts.folder, options))

@@ -1,0 +1,70 @@
+"""One caller's texts on their way through the engine, and what comes back."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from worker.engine.tokens import Index, Tokens, Vectors
+
+_EMPTY = "the text has no token"
+_NOT_FINITE = "the vector is not finite"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The vectors of one submission; a failed row's vector is zero, and `failures` says why it failed.
+
+    `seconds` is this submission's share of the time of its batches, and `padded_tokens` of what they computed.
+    """
+
+    vectors: Vectors
+    failures: dict[int, str] = field(default_factory=dict)
+    padded_tokens: int = 0
+    seconds: float = 0.0
+
+
+class Submission:
+    """Texts of one caller, and how far they are. Changed by the engine's thread only."""
+
+    def __init__(self, tokens: Tokens, *, dims: int, fingerprint: str) -> None:
+        self.tokens = tokens
+        self.fingerprint = fingerprint
+        self.future: Future[Encoded] = Future()
+        self.future.set_running_or_notify_cancel()
+        self._lengths = tokens.lengths
+        self.rows: Index = np.flatnonzero(self._lengths)
+        self._missing = len(self.rows)
+        self._vectors = np.zeros((len(tokens), dims), dtype=np.float32)
+        self._failures = {int(row): _EMPTY for row in np.flatnonzero(self._lengths == 0)}
+        self._padded_tokens = 0
+        self._seconds = 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether every row has its vector or its failure."""
+        return self._missing == 0
+
+    def cost(self, rows: Index) -> int:
+        """Tokens in some rows."""
+        return int(self._lengths[rows].sum())
+
+    def receive(self, rows: Index, vectors: Vectors, *, padded_tokens: int, seconds: float) -> None:
+        """Take the vectors of some rows."""
+        finite = np.isfinite(vectors).all(axis=1)
+        self._vectors[rows[finite]] = vectors[finite]
+        self._failures.update((int(row), _NOT_FINITE) for row in rows[~finite])
+        self._missing -= len(rows)
+        self._padded_tokens += padded_tokens
+        self._seconds += seconds
+
+    def fail(self, rows: Index, reason: str) -> None:
+        """Take the reason why some rows have no vector."""
+        self._failures.update((int(row), reason) for row in rows)
+        self._missing -= len(rows)
+
+    def finish(self) -> None:
+        """Hand over what there is."""
+        self.future.set_result(
+            Encoded(self._vectors, self._failures, padded_tokens=self._padded_tokens, seconds=self._seconds)
+        )
