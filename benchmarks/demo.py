@@ -1,4 +1,4 @@
-"""`make demo`: embed the docstrings of this Python with a real model, through the real command line, then search them."""
+"""`make demo`: embed the docstrings of this Python with a real model, by the real command line, and search them."""
 
 import subprocess
 import sys

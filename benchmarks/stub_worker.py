@@ -32,7 +32,7 @@ def main(url: str) -> None:
             do(ledger, job_in(message[1]))
 
 
-def job_in(message: bytes) -> Job:
+def job_in(message: bytes | str) -> Job:
     """The job that a Celery message names."""
     arguments, named, _ = json.loads(base64.b64decode(json.loads(message)["body"]))
     return Job(**dict(zip(("run", "job"), arguments, strict=False)), **named)

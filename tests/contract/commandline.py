@@ -1,5 +1,7 @@
 """Asks the real command line whether it would understand a command, without running it."""
 
+import contextlib
+
 import click
 
 from producer.__main__ import cli
@@ -12,7 +14,6 @@ def understood(arguments: list[str]) -> None:
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         name, command, rest = command.resolve_command(click.Context(command), rest)
     assert command is not None
-    try:
+    # `--help` ends by itself, before anything is checked.
+    with contextlib.suppress(click.exceptions.Exit):
         command.make_context(name, rest)
-    except click.exceptions.Exit as asked_for_help:
-        assert asked_for_help.exit_code == 0
