@@ -11,7 +11,7 @@ from producer.display import Silent
 from producer.request import EmbedRequest, Where
 from producer.result import Result
 from producer.start import begin, recorded
-from producer.table.read import read
+from producer.table import read
 from schemas.errors import UsageError
 from schemas.run import SourceOptions
 from schemas.spec import ModelOptions

@@ -13,9 +13,7 @@ from producer.embedded.cluster import LocalCluster
 from producer.request import Where
 from producer.result import Result
 from producer.start import check_source
-from producer.table.commit import commit, committed_version
-from producer.table.parts import Part, read_parts
-from producer.table.state import open_table
+from producer.table import commit, committed_version, list_parts, open_table, sweep
 from schemas.errors import RunFailed
 from schemas.receipt import Receipt, Totals
 from schemas.run import RunRecord
@@ -24,11 +22,12 @@ from schemas.run import RunRecord
 def carry_out(record: RunRecord, where: Where, display: Display) -> Result:
     """Do what is left of a run, and commit it once; repeating this changes nothing."""
     began = time.monotonic()
-    if committed_version(record) is None:
+    if committed_version(record.table, record.run) is None:
         source = check_source(record)
         with open_broker(record, where) as broker:
             Driver(record, source, broker, display, lambda: receipts(record)).run()
-            commit(record, complete_parts(record))
+            commit(record, list_parts(record.table, record.run))
+            sweep(record.table, record.run)
             broker.ledger(record.run).set_state("committed")
     else:
         display.say(f"run {record.run} is committed already; nothing was done")
@@ -56,21 +55,7 @@ def open_broker(record: RunRecord, where: Where) -> Iterator[Broker]:
 
 def receipts(record: RunRecord) -> Mapping[int, Receipt]:
     """The receipts of the parts that exist, by job."""
-    return {part.receipt.job: part.receipt for part in read_parts(record.table, record.run)}
-
-
-def complete_parts(record: RunRecord) -> list[Part]:
-    """Every part of the run, in order; raises `RunFailed` where rows are missing, which must never be committed."""
-    parts = sorted(read_parts(record.table, record.run), key=lambda part: part.receipt.job)
-    missing = set(range(len(parts))) - {part.receipt.job for part in parts}
-    rows = sum(part.receipt.rows + part.receipt.failed for part in parts)
-    if missing or rows != record.rows:
-        raise RunFailed(
-            f"run {record.run} has {rows:,} rows in {len(parts)} parts where its source had {record.rows:,}: "
-            "parts were removed, or the source changed meanwhile",
-            way_out=f"vecmill resume {record.run}",
-        )
-    return parts
+    return {part.receipt.job: part.receipt for part in list_parts(record.table, record.run)}
 
 
 def result(record: RunRecord, *, seconds: float) -> Result:

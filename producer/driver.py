@@ -121,7 +121,9 @@ class Driver:
     def _why_dead(self, progress: Progress) -> str:
         causes = self._ledger.causes()
         shown = "\n".join(f"  job {job}: {cause}" for job, cause in sorted(causes.items())[:3])
-        return f"{progress.dead} job(s) of run {self._record.run} failed at every attempt:\n{shown or '  (no cause kept)'}"
+        return (
+            f"{progress.dead} job(s) of run {self._record.run} failed at every attempt:\n{shown or '  (no cause kept)'}"
+        )
 
     def _keep_alive(self) -> None:
         cluster = self._broker.cluster

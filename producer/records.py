@@ -9,9 +9,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from schemas.errors import TableError, UsageError
+from producer.table import read_record
+from schemas.errors import UsageError
 from schemas.run import RunRecord
 
 
@@ -25,15 +24,10 @@ def save(record: RunRecord) -> None:
         return
 
 
-def load(table: str, run: str) -> RunRecord | None:
-    """The record of a run of this table, or None."""
-    path = Path(table) / "_runs" / f"{run}.json"
-    return _read(path) if path.exists() else None
-
-
 def of_table(table: str) -> Iterator[RunRecord]:
     """Every run recorded in a table, newest first."""
-    records = [_read(path) for path in (Path(table) / "_runs").glob("*.json")]
+    found = (read_record(table, path.stem) for path in (Path(table) / "_runs").glob("*.json"))
+    records = [record for record in found if record is not None]
     yield from sorted(records, key=lambda record: record.created_at, reverse=True)
 
 
@@ -45,19 +39,12 @@ def find(run_or_table: str) -> RunRecord:
         raise UsageError(f"no run is recorded in {run_or_table}", way_out=f"vecmill embed ... --to {run_or_table}")
     note = _note(run_or_table)
     if note.exists():
-        found = load(json.loads(note.read_text())["table"], run_or_table)
+        found = read_record(json.loads(note.read_text())["table"], run_or_table)
         if found is not None:
             return found
     raise UsageError(
         f"no run {run_or_table!r} is known on this machine", way_out="name its table instead: vecmill resume TABLE"
     )
-
-
-def _read(path: Path) -> RunRecord:
-    try:
-        return RunRecord.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise TableError(f"{path} is no run record that this version reads: {error.errors()[0]['msg']}") from error
 
 
 def _note(run: str) -> Path:

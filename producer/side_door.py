@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.errors import UsageError, VecmillError
-from schemas.spec import ModelOptions, Spec
+from schemas.spec import ModelOptions, Spec, Task
 
 
 def inspect(options: ModelOptions, *, device: str) -> dict[str, Any]:
@@ -30,9 +30,13 @@ def inspect(options: ModelOptions, *, device: str) -> dict[str, Any]:
     return answer
 
 
-def encode(spec: Spec, texts: Sequence[str], *, device: str) -> NDArray[np.float32]:
-    """The vectors of a few texts, float32 [n, dims], as a worker would give them."""
-    request = {"spec": spec.model_dump(mode="json"), "texts": list(texts), "device": device}
+def encode(
+    spec: Spec, texts: Sequence[str], *, device: str, prompt: str | None = None, task: Task | None = None
+) -> NDArray[np.float32]:
+    """The vectors of a few texts, float32 [n, dims], as a worker would give them; None: with the spec's prompt."""
+    request = {
+        "spec": spec.model_dump(mode="json"), "texts": list(texts), "device": device, "prompt": prompt, "task": task
+    }  # fmt: skip
     vectors: NDArray[np.float32] = np.load(io.BytesIO(_ask("embed", request=request)), allow_pickle=False)
     return vectors
 

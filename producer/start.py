@@ -11,7 +11,8 @@ from producer.model import resolve_model
 from producer.request import EmbedRequest
 from producer.source import Source, open_source
 from producer.survey import survey
-from producer.table.check import check_table
+from producer.table import check_table, read_record
+from schemas.arrow import kept_fields, part_schema
 from schemas.errors import UsageError
 from schemas.run import RunRecord
 
@@ -23,7 +24,7 @@ _FEWEST_ROWS, _MOST_ROWS = 256, 4096
 def recorded(request: EmbedRequest) -> RunRecord | None:
     """The run of this id if it was begun before; raises `UsageError` where it was begun with other arguments."""
     table = absolute(request.to)
-    record = records.load(table, request.run_id) if request.run_id else None
+    record = read_record(table, request.run_id) if request.run_id else None
     if record is None:
         return None
     asked = (absolute_source(request).source, resolve_model(request.model), request.store, request.mode)
@@ -45,7 +46,8 @@ def begin(request: EmbedRequest, display: Display) -> RunRecord:
         display.say(f"warning: {warning}")
     source = open_source(request.source)
     table = absolute(request.to)
-    state = check_table(table, source, request, spec)
+    schema = part_schema(kept_fields(source.schema), keep_text=request.source.keep_text)
+    state = check_table(table, spec=spec, schema=schema, mode=request.mode)
     display.say(f"reading {len(source.files)} file(s) to count the rows and check the ids")
     counted = survey(source)
     record = RunRecord(

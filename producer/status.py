@@ -3,7 +3,7 @@
 from producer.broker import Broker
 from producer.carry_out import receipts
 from producer.ledger import living_workers, queued
-from producer.table.commit import committed_version
+from producer.table import committed_version
 from schemas.record import Record
 from schemas.run import RunRecord
 
@@ -59,14 +59,14 @@ def of_broker(broker: Broker, run: str) -> RunStatus | None:
         in_flight=progress.leased,
         queued=queued(broker.client),
         workers=len(living_workers(broker.client)),
-        version=committed_version(record) if progress.state == "committed" else None,
+        version=committed_version(record.table, record.run) if progress.state == "committed" else None,
         reason=progress.reason or "; ".join(f"job {job}: {why}" for job, why in list(ledger.causes().items())[:3]),
     )
 
 
 def of_record(record: RunRecord) -> RunStatus:
     """The run as its table sees it; works when Redis has lost everything."""
-    version = committed_version(record)
+    version = committed_version(record.table, record.run)
     parts = receipts(record)
     return RunStatus(
         run=record.run,

@@ -62,9 +62,12 @@ class Spec(Record):
     trust_remote_code: bool = False
     warnings: tuple[str, ...] = ()
 
+    def meaning(self) -> dict[str, Any]:
+        """All of it that changes vectors: what the fingerprint is made of."""
+        return self.model_dump(mode="json", exclude={"model", "revision", "trust_remote_code", "warnings"})
+
     @property
     def fingerprint(self) -> str:
         """32 hex digits that change when, and only when, the vectors may: where the files lie does not count."""
-        meaning = self.model_dump(mode="json", exclude={"model", "revision", "trust_remote_code", "warnings"})
-        text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
+        text = json.dumps(self.meaning(), sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,7 +1,7 @@
 """The side door for a process that may not import torch: what a model is, and vectors of a few texts.
 
 python -m worker inspect MODEL [options] --json
-python -m worker embed < {"spec": ..., "texts": [...], "device": "cpu"} > vectors.npy
+python -m worker embed < {"spec": ..., "texts": [...], "device": "cpu", "prompt": null, "task": "query"} > vectors.npy
 """
 
 import argparse
@@ -38,9 +38,10 @@ def _embed() -> int:
         request = json.load(sys.stdin)
         spec = Spec.model_validate(request["spec"])
         texts, device = list(request["texts"]), str(request.get("device", "cpu"))
+        side = {"prompt": request.get("prompt"), "task": request.get("task")}
     except (ValueError, KeyError, TypeError) as cause:
         raise UsageError(f"no request on stdin: {cause}", way_out='send {"spec": ..., "texts": [...]}') from cause
-    np.save(sys.stdout.buffer, Embedder.from_spec(spec, device=device).embed(texts))
+    np.save(sys.stdout.buffer, Embedder.from_spec(spec, device=device).embed(texts, **side))
     return 0
 
 

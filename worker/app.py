@@ -17,7 +17,6 @@ from celery.signals import celeryd_init, worker_init, worker_shutdown
 from kombu import Queue
 from pydantic import ValidationError
 
-from schemas.errors import UsageError
 from schemas.job import Job
 from schemas.transport import CELERY_SETTINGS, QUEUE, TASK_NAME
 from worker.runtime import Runtime
@@ -51,16 +50,17 @@ def _refuse_forks(conf: Any, options: dict[str, Any], **_: Any) -> None:
 
 
 @worker_init.connect
-def _boot(sender: Any, **_: Any) -> None:
+def _boot(**_: Any) -> None:
     global _runtime
-    url = app.connection_for_write().as_uri(include_password=True)
-    try:
-        settings = WorkerSettings.from_env({**os.environ, "VECMILL_BROKER_URL": url})
-    except UsageError as error:
-        raise SystemExit(str(error)) from error
     worker = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    _runtime = Runtime(settings, worker=worker)
-    _runtime.start()
+    try:
+        settings = WorkerSettings.from_env({**os.environ, "VECMILL_BROKER_URL": app.conf.broker_read_url or ""})
+        _runtime = Runtime(settings, worker=worker)
+        _runtime.start()
+    except Exception as error:
+        # Celery would log it and go on with a worker that can do nothing.
+        log.exception("the worker cannot start", extra={"action": "boot_failed"})
+        raise SystemExit(f"the worker cannot start: {error}") from error
 
 
 @worker_shutdown.connect

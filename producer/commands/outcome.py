@@ -12,9 +12,7 @@ INTERRUPTED = 130
 SOME_ROWS_FAILED = 3
 
 
-def finish(
-    work: Callable[[], Result], *, display: Display, run: str, started: float, as_json: bool
-) -> int:
+def finish(work: Callable[[], Result], *, display: Display, run: str, started: float, as_json: bool) -> int:
     """Do the work and report it; returns the exit code."""
     try:
         result = work()

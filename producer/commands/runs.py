@@ -15,7 +15,7 @@ from producer.commands.outcome import finish
 from producer.ledger import known_runs
 from producer.request import Where
 from producer.status import RunStatus, of_broker, of_record
-from producer.table.commit import committed_version
+from producer.table import committed_version
 from schemas.errors import UsageError
 from schemas.run import RunRecord, RunState
 
@@ -48,7 +48,7 @@ def status(run: str | None, broker: str | None, as_json: bool, watch: bool) -> i
 def runs(table: str) -> int:
     """List the runs recorded in TABLE, newest first."""
     for record in records.of_table(table):
-        version = committed_version(record)
+        version = committed_version(record.table, record.run)
         state = f"version {version}" if version is not None else "not committed"
         when = datetime.fromtimestamp(record.created_at, UTC)
         click.echo(f"{record.run}  {when:%Y-%m-%d %H:%M}  {record.rows:,} rows  {record.spec.model}  {state}")

@@ -45,7 +45,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     BertModel(config).save_pretrained(folder)
     modules = ["Transformer", "Pooling", "Normalize"]
     listed = [
-        {"idx": at, "name": str(at), "path": f"{at}_{kind}" if at else "", "type": f"sentence_transformers.models.{kind}"}
+        {
+            "idx": at,
+            "name": str(at),
+            "path": f"{at}_{kind}" if at else "",
+            "type": f"sentence_transformers.models.{kind}",
+        }
         for at, kind in enumerate(modules)
     ]
     (folder / "modules.json").write_text(json.dumps(listed))
@@ -61,7 +66,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def texts(count: int) -> list[str]:
     """Texts of many lengths; each holds its own number, so no two are alike."""
     return [
-        f"{' '.join(WORDS[(at + step) % 9] for step in range(1 + at * 7 % 40))} {' '.join(str(at))}" for at in range(count)
+        f"{' '.join(WORDS[(at + step) % 9] for step in range(1 + at * 7 % 40))} {' '.join(str(at))}"
+        for at in range(count)
     ]
 
 
@@ -151,7 +157,9 @@ def vecmill(tmp_path: Path) -> Iterator[Processes]:
     processes.stop()
 
 
-def wait_until(what: Callable[[], bool], *, seconds: float = 60, or_ended: "subprocess.Popen[str] | None" = None) -> None:
+def wait_until(
+    what: Callable[[], bool], *, seconds: float = 60, or_ended: "subprocess.Popen[str] | None" = None
+) -> None:
     """Wait for a condition; fail with a log when a process that should bring it about has ended, or time is up."""
     deadline = time.monotonic() + seconds
     while not what():

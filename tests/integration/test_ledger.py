@@ -227,4 +227,3 @@ def test_whatever_happens_every_job_ends_done_exactly_once(
     assert progress is not None
     assert (progress.done, progress.dead, progress.ended) == (3, 0, True)
     assert progress.counters["rows"] == 9, "each job counted once"
-

@@ -115,7 +115,9 @@ def test_a_detached_run_is_carried_out_by_serve(
     assert_holds_each_once(table, 300)
 
 
-def test_failed_rows_are_listed_and_their_neighbours_arrive(vecmill: Processes, tiny_model: Path, tmp_path: Path) -> None:
+def test_failed_rows_are_listed_and_their_neighbours_arrive(
+    vecmill: Processes, tiny_model: Path, tmp_path: Path
+) -> None:
     rows = [{"id": "good", "text": "alpha beta"}, {"id": "null", "text": None}, {"id": "number", "text": 5}]
     source = tmp_path / "corpus.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -6,23 +6,23 @@ all jobs with the same length, then shorter ones, then longer ones, so its seque
 
 from bisect import bisect_left, insort
 from collections.abc import Hashable, Iterator
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from worker.engine.tokens import Index
 
-Take = list[tuple[Hashable, Index]]
+Job = TypeVar("Job", bound=Hashable)
 
 
-class WaitingPool:
+class WaitingPool(Generic[Job]):
     """Sequences of several jobs, by length. `padded`: a batch costs its longest sequence times its rows."""
 
     def __init__(self, *, padded: bool = False) -> None:
         self._padded = padded
-        self._jobs: dict[Hashable, dict[int, Index]] = {}  # in order of age; indices by length
+        self._jobs: dict[Job, dict[int, Index]] = {}  # in order of age; indices by length
         self._lengths: list[int] = []  # all lengths that wait, ascending
-        self._holders: dict[int, dict[Hashable, None]] = {}  # which jobs hold a length, oldest first
+        self._holders: dict[int, dict[Job, None]] = {}  # which jobs hold a length, oldest first
 
     def __len__(self) -> int:
         return sum(len(rows) for job in self._jobs.values() for rows in job.values())
@@ -31,11 +31,11 @@ class WaitingPool:
         return bool(self._jobs)
 
     @property
-    def oldest(self) -> Hashable:
+    def oldest(self) -> Job:
         """The job that has waited longest."""
         return next(iter(self._jobs))
 
-    def add(self, job: Hashable, lengths: "np.ndarray[Any, Any]", rows: Index | None = None) -> None:
+    def add(self, job: Job, lengths: "np.ndarray[Any, Any]", rows: Index | None = None) -> None:
         """Let sequences wait: number i of `job` (or `rows[i]`) has `lengths[i]` tokens."""
         if job in self._jobs:
             raise ValueError(f"job {job!r} waits already")
@@ -51,14 +51,14 @@ class WaitingPool:
                 self._holders[length] = {}
             self._holders[length][job] = None
 
-    def remove(self, job: Hashable) -> None:
+    def remove(self, job: Job) -> None:
         """Forget what is left of a job."""
         for length in list(self._jobs.get(job, ())):
             self._drop(job, length)
 
-    def take(self, budget: int) -> Take:
+    def take(self, budget: int) -> list[tuple[Job, Index]]:
         """The next batch, longest first, and no longer waiting; one sequence beyond the budget goes alone."""
-        taken: dict[int, Take] = {}
+        taken: dict[int, list[tuple[Job, Index]]] = {}
         longest, tokens, rows = 0, 0, 0
         for length in self._near(max(self._jobs[self.oldest])):
             room = self._room(budget, longest=max(longest, length), length=length, tokens=tokens, rows=rows)
@@ -80,8 +80,8 @@ class WaitingPool:
         yield from reversed(lengths[: place + 1])
         yield from lengths[place + 1 :]
 
-    def _pick(self, length: int, count: int) -> Take:
-        picked: Take = []
+    def _pick(self, length: int, count: int) -> list[tuple[Job, Index]]:
+        picked: list[tuple[Job, Index]] = []
         for job in list(self._holders[length]):
             if count == 0:
                 break
@@ -94,7 +94,7 @@ class WaitingPool:
             count -= len(picked[-1][1])
         return picked
 
-    def _drop(self, job: Hashable, length: int) -> None:
+    def _drop(self, job: Job, length: int) -> None:
         del self._jobs[job][length]
         if not self._jobs[job]:
             del self._jobs[job]

@@ -111,8 +111,8 @@ class Embedder:
         return embedder.encode(embedder.tokens(texts))
 
     def tokenize(self, texts: Sequence[str], prompt: str | None = None) -> list[list[int]]:
-        """The token ids of each text behind its prompt, special tokens included, cut at the spec's length."""
-        return self.tokenizer(texts, prompt=self.spec.prompt if prompt is None else prompt).lists()
+        """The token ids of each text behind `prompt`, if any; special tokens included, cut at the spec's length."""
+        return self.tokenizer(texts, prompt=prompt or "").lists()
 
     def tokens(self, texts: Sequence[str]) -> Tokens:
         """The texts as the engine takes them, behind the spec's prompt."""
@@ -124,7 +124,7 @@ class Embedder:
         if not lengths.all():
             raise VecmillError(f"text {int(np.argmin(lengths))} has no token", way_out="leave empty texts out")
         vectors = np.empty((len(tokens), self.spec.dims), dtype=np.float32)
-        pool = WaitingPool(padded=self.padded)
+        pool = WaitingPool[str](padded=self.padded)
         pool.add("texts", lengths)
         while pool:
             rows = np.concatenate([rows for _, rows in pool.take(self.token_budget)])

@@ -6,7 +6,6 @@ row becomes a failure with its reason, and its neighbours get their vectors. Kno
 
 import threading
 import time
-from collections.abc import Hashable
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -19,12 +18,20 @@ from worker.engine.batching import WaitingPool
 from worker.engine.submission import Encoded, Submission
 from worker.engine.tokens import Ids, Index, Offsets, Tokens, Vectors
 
+#: Some rows of some submissions, those of equal length being neighbours.
+Batch = list[tuple[Submission, Index]]
+
 
 class Encodes(Protocol):
     """What the engine needs of an embedder."""
 
-    spec: Spec
-    padded: bool
+    @property
+    def spec(self) -> Spec:
+        """Whose fingerprint says which submissions may share a batch."""
+
+    @property
+    def padded(self) -> bool:
+        """Whether a batch costs its longest text times its rows."""
 
     @property
     def token_budget(self) -> int:
@@ -34,25 +41,16 @@ class Encodes(Protocol):
         """One batch of texts that are not empty, those of equal length being neighbours."""
 
 
-class _Lane:
-    """What waits for one model."""
-
-    def __init__(self, embedder: Encodes, budget: int) -> None:
-        self.embedder = embedder
-        self.budget = budget
-        self.pool = WaitingPool(padded=embedder.padded)
-
-
 class Engine:
     """Encodes for many threads on one; `token_budget` None means: what suits the embedder's device."""
 
     def __init__(self, token_budget: int | None = None) -> None:
         self._token_budget = token_budget
         self._wake = threading.Condition()
-        self._lanes: dict[str, _Lane] = {}
-        self._waiting: dict[Hashable, Submission] = {}  # oldest first
-        self._numbers = 0
-        self._closed: BaseException | None = None
+        self._waiting: dict[Submission, Encodes] = {}  # oldest first
+        self._pools: dict[str, WaitingPool[Submission]] = {}  # by fingerprint
+        self._budgets: dict[str, int] = {}  # by fingerprint; smaller once memory ran out
+        self._stopped: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="vecmill-engine", daemon=True)
         self._thread.start()
 
@@ -60,16 +58,12 @@ class Engine:
         """Let texts be encoded; the future holds their vectors and the rows that failed."""
         submission = Submission(tokens, dims=embedder.spec.dims, fingerprint=embedder.spec.fingerprint)
         with self._wake:
-            if self._closed is not None:
-                raise VecmillError(f"the engine has stopped: {self._closed}") from self._closed
-            if submission.done:
-                submission.finish()
-                return submission.future
-            lane = self._lane(embedder)
-            self._numbers += 1
-            lane.pool.add(self._numbers, tokens.lengths[submission.rows], submission.rows)
-            self._waiting[self._numbers] = submission
-            self._wake.notify()
+            if self._stopped is not None:
+                raise VecmillError(f"the engine has stopped: {self._stopped}") from self._stopped
+            if not submission.done:
+                self._wait(submission, embedder)
+        if submission.done:
+            submission.finish()
         return submission.future
 
     def close(self) -> None:
@@ -77,11 +71,13 @@ class Engine:
         self._stop(VecmillError("the engine was closed"))
         self._thread.join()
 
-    def _lane(self, embedder: Encodes) -> _Lane:
-        fingerprint = embedder.spec.fingerprint
-        if fingerprint not in self._lanes:
-            self._lanes[fingerprint] = _Lane(embedder, self._token_budget or embedder.token_budget)
-        return self._lanes[fingerprint]
+    def _wait(self, submission: Submission, embedder: Encodes) -> None:
+        name = submission.fingerprint
+        self._budgets.setdefault(name, self._token_budget or embedder.token_budget)
+        pool = self._pools.setdefault(name, WaitingPool(padded=embedder.padded))
+        pool.add(submission, submission.lengths[submission.rows], submission.rows)
+        self._waiting[submission] = embedder
+        self._wake.notify()
 
     def _run(self) -> None:
         try:
@@ -90,87 +86,92 @@ class Engine:
         except BaseException as cause:  # the thread is gone: nobody may wait for it
             self._stop(cause)
 
-    def _next(self) -> "tuple[_Lane, list[tuple[Hashable, Index]]] | None":
-        """The next batch, formed as late as possible; None when the engine is closed."""
+    def _next(self) -> tuple[Encodes, Batch] | None:
+        """The next batch, formed as late as possible, of the oldest submission's model; None once stopped."""
         with self._wake:
-            self._wake.wait_for(lambda: self._closed is not None or self._waiting)
-            if self._closed is not None:
+            self._wake.wait_for(lambda: self._stopped is not None or self._waiting)
+            if self._stopped is not None:
                 return None
-            oldest = next(iter(self._waiting.values()))
-            lane = self._lanes[oldest.fingerprint]
-            return lane, lane.pool.take(lane.budget)
+            oldest, embedder = next(iter(self._waiting.items()))
+            pool = self._pools[oldest.fingerprint]
+            batch = pool.take(self._budgets[oldest.fingerprint])
+            if not pool:
+                del self._pools[oldest.fingerprint]
+            return embedder, batch
 
-    def _encode(self, lane: _Lane, pieces: "list[tuple[Hashable, Index]]") -> None:
-        batch = [(self._waiting[job], rows) for job, rows in pieces]
+    def _encode(self, embedder: Encodes, batch: Batch) -> None:
+        began = time.perf_counter()
         try:
-            began = time.perf_counter()
-            vectors = lane.embedder.forward_batch(*_gather(batch))
+            vectors = embedder.forward_batch(*_gather(batch))
         except torch.AcceleratorError:
             raise  # the device itself is lost: every row would fail, and none is at fault
         except Exception as cause:
-            self._halve(lane, pieces, cause)
+            self._halve(embedder, batch, cause)
             return
-        self._deliver(lane, pieces, vectors, time.perf_counter() - began)
+        _deliver(batch, vectors, seconds=time.perf_counter() - began, padded=embedder.padded)
+        self._settle(batch)
 
-    def _halve(self, lane: _Lane, pieces: "list[tuple[Hashable, Index]]", cause: Exception) -> None:
-        rows = sum(len(index) for _, index in pieces)
-        if isinstance(cause, torch.OutOfMemoryError):
-            torch.cuda.empty_cache()
-            lane.budget = max(lane.budget // 2, 1) if rows > 1 else lane.budget
+    def _halve(self, embedder: Encodes, batch: Batch, cause: Exception) -> None:
+        rows = sum(len(index) for _, index in batch)
         if rows == 1:
-            self._fail(pieces, f"{type(cause).__name__}: {cause}")
+            submission, index = batch[0]
+            submission.fail(index, f"{type(cause).__name__}: {cause}")
+            self._settle(batch)
             return
-        for half in _halves(pieces, rows // 2):
-            self._encode(lane, half)
+        if isinstance(cause, torch.OutOfMemoryError):
+            self._shrink(batch)
+        for half in _halves(batch, rows // 2):
+            self._encode(embedder, half)
 
-    def _fail(self, pieces: "list[tuple[Hashable, Index]]", reason: str) -> None:
-        for job, rows in pieces:
-            self._waiting[job].fail(rows, reason)
-            self._settle(job)
+    def _shrink(self, batch: Batch) -> None:
+        torch.cuda.empty_cache()
+        tokens = sum(submission.cost(rows) for submission, rows in batch)
+        name = batch[0][0].fingerprint
+        self._budgets[name] = max(1, min(self._budgets[name], tokens // 2))
 
-    def _deliver(self, lane: _Lane, pieces: "list[tuple[Hashable, Index]]", vectors: Vectors, seconds: float) -> None:
-        longest = max(int(self._waiting[job].tokens.lengths[rows].max()) for job, rows in pieces)
-        total = sum(self._waiting[job].cost(rows) for job, rows in pieces)
-        begin = 0
-        for job, rows in pieces:
-            submission = self._waiting[job]
-            share = seconds * submission.cost(rows) / total
-            padded = len(rows) * longest if lane.embedder.padded else submission.cost(rows)
-            submission.receive(rows, vectors[begin : begin + len(rows)], padded_tokens=padded, seconds=share)
-            begin += len(rows)
-            self._settle(job)
-
-    def _settle(self, job: Hashable) -> None:
-        with self._wake:
-            submission = self._waiting[job]
+    def _settle(self, batch: Batch) -> None:
+        """Hand over the submissions of a batch that are complete; one that is no longer waited for has its error."""
+        for submission, _ in batch:
             if submission.done:
-                del self._waiting[job]
-        if submission.done:
-            submission.finish()
+                with self._wake:
+                    waited = self._waiting.pop(submission, None) is not None
+                if waited:
+                    submission.finish()
 
     def _stop(self, cause: BaseException) -> None:
         with self._wake:
-            self._closed = self._closed or cause
-            left, self._waiting = list(self._waiting.values()), {}
+            self._stopped = self._stopped or cause
+            left, self._waiting = list(self._waiting), {}
             self._wake.notify()
         for submission in left:
             submission.future.set_exception(VecmillError(f"the engine has stopped: {cause}"))
 
 
-def _gather(batch: "list[tuple[Submission, Index]]") -> tuple[Ids, Offsets]:
+def _gather(batch: Batch) -> tuple[Ids, Offsets]:
     taken = [submission.tokens.take(rows) for submission, rows in batch]
     ids = np.concatenate([ids for ids, _ in taken])
     lengths = np.concatenate([np.diff(offsets) for _, offsets in taken])
     return ids, np.concatenate(([0], np.cumsum(lengths)))
 
 
-def _halves(pieces: "list[tuple[Hashable, Index]]", rows: int) -> "list[list[tuple[Hashable, Index]]]":
+def _deliver(batch: Batch, vectors: Vectors, *, seconds: float, padded: bool) -> None:
+    """To each submission its vectors, and its share of the time by its tokens."""
+    longest = max(int(submission.lengths[rows].max()) for submission, rows in batch)
+    costs = [len(rows) * longest if padded else submission.cost(rows) for submission, rows in batch]
+    begin = 0
+    for (submission, rows), cost in zip(batch, costs, strict=True):
+        mine = vectors[begin : begin + len(rows)]
+        submission.receive(rows, mine, padded_tokens=cost, seconds=seconds * cost / sum(costs))
+        begin += len(rows)
+
+
+def _halves(batch: Batch, rows: int) -> tuple[Batch, Batch]:
     """The first `rows` rows of a batch, and the rest."""
-    first: list[tuple[Hashable, Index]] = []
-    rest: list[tuple[Hashable, Index]] = []
-    for job, index in pieces:
+    first: Batch = []
+    rest: Batch = []
+    for submission, index in batch:
         cut = min(rows, len(index))
         rows -= cut
-        first += [(job, index[:cut])] if cut else []
-        rest += [(job, index[cut:])] if cut < len(index) else []
-    return [first, rest]
+        first += [(submission, index[:cut])] if cut else []
+        rest += [(submission, index[cut:])] if cut < len(index) else []
+    return first, rest

@@ -32,11 +32,11 @@ class Submission:
         self.fingerprint = fingerprint
         self.future: Future[Encoded] = Future()
         self.future.set_running_or_notify_cancel()
-        self._lengths = tokens.lengths
-        self.rows: Index = np.flatnonzero(self._lengths)
+        self.lengths = tokens.lengths
+        self.rows: Index = np.flatnonzero(self.lengths)
         self._missing = len(self.rows)
         self._vectors = np.zeros((len(tokens), dims), dtype=np.float32)
-        self._failures = {int(row): _EMPTY for row in np.flatnonzero(self._lengths == 0)}
+        self._failures = {int(row): _EMPTY for row in np.flatnonzero(self.lengths == 0)}
         self._padded_tokens = 0
         self._seconds = 0.0
 
@@ -47,7 +47,7 @@ class Submission:
 
     def cost(self, rows: Index) -> int:
         """Tokens in some rows."""
-        return int(self._lengths[rows].sum())
+        return int(self.lengths[rows].sum())
 
     def receive(self, rows: Index, vectors: Vectors, *, padded_tokens: int, seconds: float) -> None:
         """Take the vectors of some rows."""

@@ -100,7 +100,10 @@ def _lower_case(tokenizer: Any) -> None:
         tokenizer.do_lower_case = True
         return
     backend = tokenizer.backend_tokenizer
-    present: Any = backend.normalizer
-    steps = list(present) if isinstance(present, normalizers.Sequence) else [present] if present is not None else []
+    present = backend.normalizer
+    if isinstance(present, normalizers.Sequence):
+        steps = [present[place] for place in range(len(present))]
+    else:
+        steps = [] if present is None else [present]
     if not any(isinstance(step, normalizers.Lowercase) for step in steps):
         backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])

@@ -1,0 +1,94 @@
+"""Whether a table can take a run, asked before anything is enqueued. Changes nothing on the disk."""
+
+import os
+from typing import Any
+
+import pyarrow as pa
+from deltalake import Schema
+
+from producer.table.state import TableState, open_table
+from producer.table.user import user_name
+from schemas.errors import TableError
+from schemas.run import Mode
+from schemas.spec import Spec
+
+_REPLACE = "--mode replace embeds everything into the next version; or choose another table"
+
+
+def check_table(table: str, *, spec: Spec, schema: pa.Schema, mode: Mode) -> TableState | None:
+    """The table's state, None for a new one; a TableError where it cannot take a run that writes this schema."""
+    _check_writable(table)
+    _check_ours(table)
+    state = open_table(table)
+    if state is None or mode == "replace":
+        return state
+    if state.fingerprint != spec.fingerprint:
+        changes = "\n".join(f"    {line}" for line in spec_changes(state.spec, spec))
+        raise TableError(
+            f"{table} holds vectors of another fingerprint, {state.fingerprint}; the run's is {spec.fingerprint}:\n{changes}",
+            way_out=_REPLACE,
+        )
+    differing = _differing_columns(state.schema, schema)
+    if differing:
+        raise TableError(f"{table} has other columns than the run: {'; '.join(differing)}", way_out=_REPLACE)
+    raise TableError(
+        f"{table} has a version {state.version}, and runs that only add what changed (mode {mode}) are not built yet",
+        way_out=_REPLACE,
+    )
+
+
+def spec_changes(old: Spec, new: Spec) -> list[str]:
+    """What differs between two specs and changes vectors, a line each."""
+    before, after = _flat(old.meaning()), _flat(new.meaning())
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return [f"{name}: {before.get(name)!r} in the table, {after.get(name)!r} in the run" for name in names]
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        parts = [(f"{name}.{key}" if name else str(key), one) for key, one in value.items()]
+    elif isinstance(value, list):
+        parts = [(f"{name}[{index}]", one) for index, one in enumerate(value)]
+    else:
+        return {name: value}
+    return {key: one for part, inner in parts for key, one in _flat(inner, part).items()}
+
+
+def _differing_columns(table: pa.Schema, run: pa.Schema) -> list[str]:
+    """Compared as Delta sees them: it knows no names of list elements and no order of columns."""
+    ours, theirs = (
+        {field.name: str(field.type) for field in Schema.from_arrow(schema).fields} for schema in (table, run)
+    )
+    return [
+        f"{name} is {ours.get(name, 'missing')} in the table, {theirs.get(name, 'missing')} in the run"
+        for name in {**ours, **theirs}
+        if ours.get(name) != theirs.get(name)
+    ]
+
+
+def _check_writable(table: str) -> None:
+    folder = os.path.abspath(table)
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        raise TableError(f"cannot write the table {table}: {folder} is a file", way_out="choose another folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise TableError(
+            f"cannot write the table {table}: user {user_name()} may not write in {folder}",
+            way_out="choose another folder, or change its permissions",
+        )
+
+
+def _check_ours(table: str) -> None:
+    """A folder may hold a table, or runs that were not committed; anything else is not ours to write between."""
+    names = {name for name in os.listdir(table) if not name.startswith(".")} if os.path.isdir(table) else set()
+    if "_delta_log" in names:
+        return
+    runs = os.path.join(table, "_runs")
+    known = {name.removesuffix(".json") for name in (os.listdir(runs) if "_runs" in names else [])}
+    others = sorted(names - known - {"_runs", "_errors"})
+    if others:
+        raise TableError(
+            f"{table} is no table and holds other things: {', '.join(others[:5])}",
+            way_out="choose an empty or a new folder",
+        )

@@ -1,0 +1,128 @@
+"""A finished run becomes one version of the table. Knows the Delta log and the parts' footers, not their rows.
+
+Before the commit no Delta reader sees anything of the run; after it, all. The run's id is the commit's
+application transaction, so a run that is committed already is found out and not committed again.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import DeltaError
+from deltalake.transaction import AddAction, create_table_with_add_actions
+
+from producer.table.log import FINGERPRINT_KEY, ROWS_KEY, RUN_KEY, SPEC_KEY, USER_KEY
+from producer.table.parts import Part
+from producer.table.user import user_name
+from schemas.errors import RunFailed, TableError
+from schemas.footer import read_footer
+from schemas.run import RunRecord
+
+_TRIES = 5
+
+
+def commit(record: RunRecord, parts: Sequence[Part]) -> int:
+    """Publish the parts of a run; gives the version they are in, also where that was done before."""
+    parts = sorted(parts, key=lambda part: part.receipt.job)
+    for _ in range(_TRIES):
+        log = DeltaTable(record.table) if DeltaTable.is_deltatable(record.table) else None
+        if log is not None and log.transaction_version(record.run) is not None:
+            return _version_of(log, record.run)
+        _check_complete(record, parts)
+        _check_any(record, parts)
+        _check_base(record, log)
+        try:
+            _publish(record, [part for part in parts if part.rows], log)
+        except DeltaError as error:
+            # Another commit came first: look at the table as it is now.
+            reason = error
+            continue
+        return _version_of(DeltaTable(record.table), record.run)
+    raise RunFailed(
+        f"run {record.run} could not be committed to {record.table} in {_TRIES} tries: {reason}",
+        way_out=f"its parts are kept: vecmill resume {record.run}",
+    )
+
+
+def committed_version(table: str, run: str) -> int | None:
+    """The version that a run was committed as, or None where it was not."""
+    if not DeltaTable.is_deltatable(table):
+        return None
+    log = DeltaTable(table)
+    return None if log.transaction_version(run) is None else _version_of(log, run)
+
+
+def _publish(record: RunRecord, parts: list[Part], log: DeltaTable | None) -> None:
+    properties = CommitProperties(
+        custom_metadata={
+            RUN_KEY: record.run,
+            FINGERPRINT_KEY: record.spec.fingerprint,
+            SPEC_KEY: record.spec.model_dump_json(),
+            ROWS_KEY: str(sum(part.rows for part in parts)),
+            USER_KEY: user_name(),
+        },
+        app_transactions=[Transaction(record.run, 1)],
+        max_commit_retries=0,
+    )
+    schema = Schema.from_arrow(_schema(record, parts[0]))
+    actions = [_add(part) for part in parts]
+    if log is None:
+        create_table_with_add_actions(record.table, schema, actions, mode="error", commit_properties=properties)
+    else:
+        # "overwrite" removes every file of the version that was read, and takes over the schema.
+        log.create_write_transaction([*actions], "overwrite", schema, partition_by=[], commit_properties=properties)
+
+
+def _add(part: Part) -> AddAction:
+    written_ms = int(part.receipt.durable_at * 1000)
+    return AddAction(part.path, part.size_bytes, {}, written_ms, True, json.dumps({"numRecords": part.rows}))
+
+
+def _schema(record: RunRecord, part: Part) -> pa.Schema:
+    footer = read_footer(os.path.join(record.table, part.path))
+    if footer is None:
+        raise RunFailed(f"{part.path} in {record.table} has gone since it was listed", way_out="resume the run")
+    return footer.schema
+
+
+def _check_complete(record: RunRecord, parts: list[Part]) -> None:
+    """Refuse to publish less than the run is, or what was made with another spec."""
+    receipts = [part.receipt for part in parts]
+    foreign = next((one for one in receipts if one.fingerprint != record.spec.fingerprint), None)
+    if foreign is not None:
+        raise RunFailed(f"the part of job {foreign.job} was made with another spec ({foreign.fingerprint})")
+    expected = (0, 0, 0)
+    for receipt in receipts:
+        if receipt.source.start != expected:
+            break
+        expected = receipt.source.end
+    else:
+        if expected[2] == record.rows:
+            return
+    raise RunFailed(
+        f"run {record.run} is not complete: {expected[2]} of its {record.rows} rows are in parts, up to a missing one",
+        way_out=f"vecmill resume {record.run}",
+    )
+
+
+def _check_any(record: RunRecord, parts: list[Part]) -> None:
+    if not any(part.rows for part in parts):
+        raise RunFailed(
+            f"no row of run {record.run} has a vector: nothing to commit, the table stays as it is",
+            way_out=f"the reasons are in {os.path.join(record.table, '_errors', record.run)}",
+        )
+
+
+def _check_base(record: RunRecord, log: DeltaTable | None) -> None:
+    if log is not None and record.mode != "replace":
+        raise TableError(
+            f"{record.table} has got a version {log.version()} from another run since run {record.run} began",
+            way_out="run again with --mode replace, or into another table",
+        )
+
+
+def _version_of(log: DeltaTable, run: str) -> int:
+    """The version that a run's commit made; the present one where the log no longer reaches back to it."""
+    return next((int(entry["version"]) for entry in log.history() if entry.get(RUN_KEY) == run), log.version())

@@ -1,0 +1,60 @@
+"""Reading the Delta log: which files a version has, and which run's rows they are. Writes nothing."""
+
+import json
+import os
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from schemas.errors import TableError
+
+#: What a run's commit says of it, for the history and for the next run.
+RUN_KEY = "vecmill.run"
+FINGERPRINT_KEY = "vecmill.fingerprint"
+SPEC_KEY = "vecmill.spec"
+ROWS_KEY = "vecmill.rows"
+USER_KEY = "vecmill.user"
+
+
+class LiveFile(NamedTuple):
+    """One data file of a version; `path` is the whole path, `rows` what the log says of it."""
+
+    path: str
+    rows: int | None
+    size_bytes: int
+
+
+def open_log(table: str, version: int | None = None) -> DeltaTable:
+    """The table at a version; a TableError where there is none."""
+    if not DeltaTable.is_deltatable(table):
+        raise TableError(f"there is no table at {table}: nothing was committed there yet", way_out="check the path")
+    if version is None:
+        return DeltaTable(table)
+    latest = DeltaTable(table).version()
+    if not 0 <= version <= latest:
+        raise TableError(f"{table} has no version {version}; its latest is {latest}", way_out="see vecmill history")
+    return DeltaTable(table, version=version)
+
+
+def live_files(log: DeltaTable, table: str) -> list[LiveFile]:
+    """The files of the opened version, in the order of their names: that of runs and jobs."""
+    actions = pa.table(log.get_add_actions(flatten=True)).select(["path", "num_records", "size_bytes"])
+    files = [
+        LiveFile(os.path.join(table, unquote(row["path"])), row["num_records"], row["size_bytes"])
+        for row in actions.to_pylist()
+    ]
+    return sorted(files)
+
+
+def commit_of(history: list[dict[str, Any]], version: int) -> dict[str, Any] | None:
+    """The run's commit whose rows a version has: compaction keeps them, a restore goes back to older ones."""
+    by_version = {entry["version"]: entry for entry in history}
+    while (entry := by_version.get(version)) is not None:
+        if RUN_KEY in entry:
+            return entry
+        restored = (entry.get("operationParameters") or {}).get("version")
+        is_restore = entry.get("operation") == "RESTORE" and restored is not None
+        version = int(json.loads(str(restored))) if is_restore else version - 1
+    return None

@@ -1,0 +1,107 @@
+"""Embedding a sample of the table's rows again, and comparing. Knows the table and the source; the encoder is given."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from producer.source import open_source
+from producer.table.log import LiveFile
+from producer.table.read import vectors_of
+from producer.verify.finding import Finding
+from schemas.run import RunRecord
+from schemas.text import text_hash
+
+Vectors = npt.NDArray[np.float32]
+Encode = Callable[[list[str]], Vectors]
+
+#: The least cosine between a vector and its second making: numbers differ between devices and batches.
+_LEAST_COSINE = {"float32": 0.9999, "float16": 0.999, "bfloat16": 0.998}
+_SEED = 7
+_ENCODED_AT_ONCE = 256
+
+
+def check_sample(
+    files: list[LiveFile], count: int, encode: Encode, *, record: RunRecord | None, dtype: str
+) -> Iterator[Finding]:
+    """The rows of a random sample whose vectors are not what the model gives for their texts."""
+    rows = _sample(files, count)
+    if len(rows) == 0:
+        return
+    if "text" in rows.column_names:
+        texts: dict[int, str] = dict(enumerate(rows.column("text").to_pylist()))
+    elif record is not None:
+        texts = _texts_of_source(rows, record)
+    else:
+        yield Finding(check="sample", where="_runs", detail="neither a text column nor the run's record: not compared")
+        return
+    yield from _text_findings(rows, texts)
+    yield from _vector_findings(rows, texts, encode, _LEAST_COSINE.get(dtype, _LEAST_COSINE["bfloat16"]))
+
+
+def _sample(files: list[LiveFile], count: int) -> pa.Table:
+    """Random rows of all files, the same at every call; only the files that have any of them are read."""
+    sizes = np.array([pq.read_metadata(file.path).num_rows for file in files], np.int64)
+    total = int(sizes.sum())
+    picked = np.sort(np.random.default_rng(_SEED).choice(total, min(count, total), replace=False))
+    tables = []
+    for file, first, size in zip(files, np.cumsum(sizes) - sizes, sizes, strict=True):
+        wanted = picked[(picked >= first) & (picked < first + size)] - first
+        if len(wanted):
+            tables.append(_rows(file, wanted))
+    return pa.concat_tables(tables) if tables else pa.table({})
+
+
+def _rows(file: LiveFile, wanted: npt.NDArray[np.int64]) -> pa.Table:
+    with pq.ParquetFile(file.path) as parquet:
+        names = [
+            name for name in ("id", "chunk", "text", "text_hash", "embedding") if name in parquet.schema_arrow.names
+        ]
+        return parquet.read(names).take(pa.array(wanted))
+
+
+def _texts_of_source(rows: pa.Table, record: RunRecord) -> dict[int, str]:
+    """The texts of the sampled rows, found in the source by their ids; one pass, stopped when all are found."""
+    wanted = {id_: index for index, id_ in enumerate(rows.column("id").to_pylist())}
+    found: dict[int, str] = {}
+    for batch in open_source(record.source).batches():
+        for id_, text in zip(batch.rows.column("id").to_pylist(), batch.rows.column("text").to_pylist(), strict=True):
+            if id_ in wanted and text is not None:
+                found[wanted[id_]] = text
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def _text_findings(rows: pa.Table, texts: dict[int, str]) -> Iterator[Finding]:
+    """Rows whose text is gone or is another one now; these are left out of the comparison."""
+    hashes = rows.column("text_hash").to_pylist()
+    for index, id_ in enumerate(rows.column("id").to_pylist()):
+        if index not in texts:
+            yield Finding(check="sample", where=id_, detail="the row is no longer in the source")
+        elif text_hash(texts[index]) != hashes[index]:
+            del texts[index]
+            yield Finding(check="sample", where=id_, detail="its text is not the one that was embedded")
+
+
+def _vector_findings(rows: pa.Table, texts: dict[int, str], encode: Encode, least: float) -> Iterator[Finding]:
+    ids = rows.column("id").to_pylist()
+    indices = sorted(texts)
+    for first in range(0, len(indices), _ENCODED_AT_ONCE):
+        some = indices[first : first + _ENCODED_AT_ONCE]
+        there = vectors_of(rows.take(pa.array(some)).column("embedding"), "the sample")
+        again = encode([texts[index] for index in some])
+        for index, cosine in zip(some, _cosines(there, again), strict=True):
+            if not cosine >= least:
+                yield Finding(check="sample", where=ids[index], detail=f"cosine {cosine:.5f} to its second embedding")
+
+
+def _cosines(one: Vectors, other: Vectors) -> Vectors:
+    """Row by row; two zero vectors are alike."""
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    dots = np.einsum("nd,nd->n", one, other)
+    return np.where(lengths > 0, dots / np.where(lengths > 0, lengths, 1), (one == other).all(axis=1)).astype(
+        np.float32
+    )

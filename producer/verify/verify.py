@@ -1,0 +1,49 @@
+"""All checks of a table's latest version. Knows which checks there are, not how they work."""
+
+from collections.abc import Callable, Iterator
+
+from producer.table.log import live_files, open_log
+from producer.table.state import TableState, open_table, read_record
+from producer.verify.duplicates import check_duplicates
+from producer.verify.finding import Finding
+from producer.verify.rows import check_file
+from producer.verify.sample import Encode, check_sample
+from schemas.errors import TableError
+from schemas.footer import read_footer
+
+
+def verify(
+    table: str, *, sample: int, encode: Encode | None, on_progress: Callable[[int, int], None] | None = None
+) -> Iterator[Finding]:
+    """Everything that is wrong with a table; `encode` makes vectors as the table's spec says, None compares none."""
+    state = open_table(table)
+    if state is None:
+        raise TableError(f"there is no table at {table}: nothing was committed there yet")
+    record = read_record(table, state.run)
+    files = live_files(open_log(table), table)
+    broken = set()
+    for number, file in enumerate(files, start=1):
+        for finding in check_file(file, state.spec, record.store if record else "bfloat16"):
+            if finding.check == "file":
+                broken.add(file)
+            yield finding
+        if on_progress:
+            on_progress(number, len(files))
+    whole = [file for file in files if file not in broken]
+    yield from check_duplicates(whole)
+    if encode is not None and sample:
+        store = record.store if record else "float32"
+        dtype = _coarser(store, _dtype(state, [file.path for file in whole]))
+        yield from check_sample(whole, sample, encode, record=record, dtype=dtype)
+
+
+def _dtype(state: TableState, paths: list[str]) -> str:
+    """What the vectors were computed in; `auto` is decided by each worker, and its receipts say how."""
+    footers = (read_footer(path) for path in paths)
+    dtypes = {footer.receipt.dtype for footer in footers if footer is not None}
+    return _coarser(state.spec.dtype, *dtypes) if state.spec.dtype != "auto" or dtypes else "bfloat16"
+
+
+def _coarser(*dtypes: str) -> str:
+    order = ["auto", "float32", "float16", "bfloat16"]
+    return max(dtypes, key=lambda dtype: order.index(dtype) if dtype in order else len(order))
