@@ -1,0 +1,58 @@
+"""Where and when a number was measured: processor, versions, commit, date."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+#: What decides how fast a CPU multiplies matrices.
+_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+_LIBRARIES = (
+    "vecmill",
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "tokenizers",
+    "celery",
+    "pyarrow",
+    "deltalake",
+)
+
+
+def facts() -> dict[str, Any]:
+    """All of it, for the JSON line of a benchmark."""
+    cpu = _cpu()
+    flags = set(cpu.get("flags", "").split())
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": _commit(),
+        "cpu": cpu.get("model name", platform.processor()),
+        "cpu_family_model": f"{cpu.get('cpu family', '?')}/{cpu.get('model', '?')}",
+        "cores": os.cpu_count(),
+        "flags": [flag for flag in _FLAGS if flag in flags],
+        "missing_flags": [flag for flag in _FLAGS if flag not in flags],
+        "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in _LIBRARIES},
+    }
+
+
+def one_core() -> int:
+    """Bind this process, and so all that it starts, to the last of its cores; returns which."""
+    core = max(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {core})
+    os.environ.update(OMP_NUM_THREADS="1", RAYON_NUM_THREADS="1", MKL_NUM_THREADS="1", HF_HUB_OFFLINE="1")
+    return core
+
+
+def _cpu() -> dict[str, str]:
+    """The first processor of /proc/cpuinfo."""
+    lines = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0].splitlines()
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
