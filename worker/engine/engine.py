@@ -69,7 +69,7 @@ class Engine:
     @property
     def alive(self) -> bool:
         """Whether it still takes work; once it does not, only a new process helps."""
-        return self._closed is None
+        return self._stopped is None
 
     def close(self) -> None:
         """Stop after the batch in hand; who still waits gets an error."""
