@@ -1,7 +1,7 @@
 """The table: a folder of parts and a Delta log over them. Knows no queue and no model."""
 
 from producer.table.check import check_table
-from producer.table.commit import commit
+from producer.table.commit import commit, committed_version
 from producer.table.history import Version, history
 from producer.table.parts import Part, list_parts, sweep
 from producer.table.read import read
@@ -13,6 +13,7 @@ __all__ = [
     "Version",
     "check_table",
     "commit",
+    "committed_version",
     "history",
     "list_parts",
     "open_table",
