@@ -17,7 +17,7 @@ from producer.feeder import Feeder
 from producer.jobs import JobLimits
 from producer.ledger import PRODUCER_SECONDS, Progress, living_workers, queued
 from producer.progress import Rates
-from producer.queue import QueueUnreachable
+from producer.queue import QueueUnreachable, jobs_waiting
 from producer.source import Source
 from schemas.errors import BrokerError, RunFailed
 from schemas.receipt import Receipt
@@ -66,10 +66,10 @@ class Driver:
         try:
             self._stay_in_place()
             progress = self._ledger.progress() if self._feeder else None
-            if progress is None:
-                progress = self._attach()
+            if self._feeder is None or progress is None:
+                progress, self._feeder = self._attach()
             if progress.state == "running" and not progress.ended:
-                self._feed(progress)
+                self._feed(self._feeder, progress)
             self._show(progress)
         except (*OUTAGE, QueueUnreachable) as error:
             self._wait_out(error)
@@ -77,28 +77,30 @@ class Driver:
         self._away_since = None
         return self._judge(progress)
 
-    def _attach(self) -> Progress:
+    def _attach(self) -> tuple[Progress, Feeder]:
         if self._feeder is not None:
             self._display.say("Redis has lost the run; it is built again from the parts that exist")
+        # None until all of it has worked: a Redis that goes away half-way makes the next tick begin again.
+        self._feeder = None
         parts = self._parts()
         self._ledger.open(self._record)
         self._ledger.adopt(parts.values())
-        self._feeder = Feeder(self._source, self._ledger, JobLimits(rows=self._record.job_rows), parts)
+        feeder = Feeder(self._source, self._ledger, JobLimits(rows=self._record.job_rows), parts)
         progress = self._ledger.progress()
         if progress is None:
             raise BrokerError("Redis forgets what it was just told", way_out="check its maxmemory and who else uses it")
-        return progress
+        return progress, feeder
 
-    def _feed(self, progress: Progress) -> None:
-        feeder = self._feeder
-        if feeder is None:
-            return
-        for job in feeder.fill(progress.outstanding):
-            self._broker.queue.publish(self._record.run, [job])
-        overdue = self._ledger.overdue(queued=queued(self._broker.client))
-        for job in overdue:
+    def _feed(self, feeder: Feeder, progress: Progress) -> None:
+        run, queue = self._record.run, self._broker.queue
+        for job in feeder.fill(progress):
+            queue.publish(run, [job])
+        expired, unclaimed = self._ledger.overdue()
+        waiting = jobs_waiting(self._broker.client, run) if unclaimed else set()
+        lost = [*expired, *(job for job in unclaimed if job not in waiting)]
+        for job in lost:
             feeder.restore(job)
-        self._broker.queue.publish(self._record.run, overdue)
+        queue.publish(run, lost)
 
     def _show(self, progress: Progress) -> None:
         workers = len(living_workers(self._broker.client))

@@ -3,14 +3,17 @@
 from collections.abc import Iterator, Mapping
 
 from producer.jobs import CutJob, JobLimits, cut
-from producer.ledger import Ledger
+from producer.ledger import Ledger, Progress
 from producer.source import Cursor, Source
 from schemas.arrow import encode_payload
+from schemas.ledger import DEAD, DONE
 from schemas.receipt import Receipt
 
 #: At most so many jobs wait or run at once, and at most so many bytes of their rows lie in Redis.
 WINDOW_JOBS = 64
 WINDOW_BYTES = 256 * 2**20
+#: The states of jobs that need no rows any more.
+ENDED = (DONE, DEAD)
 
 
 class Feeder:
@@ -31,36 +34,45 @@ class Feeder:
         self._next = first
         self.exhausted = False
 
-    def fill(self, outstanding: int) -> Iterator[int]:
+    def fill(self, progress: Progress) -> Iterator[int]:
         """Enqueue jobs until the window is full; yields those whose message is to be published."""
-        self._forget_done()
+        yield from self._look_after()
+        outstanding = progress.outstanding
         while not self.exhausted and outstanding < WINDOW_JOBS and sum(self._bytes.values()) < WINDOW_BYTES:
             job = next(self._jobs, None)
             if job is None:
                 self.exhausted = True
-                self._ledger.all_cut(self._next)
-                return
+                break
             self._next = job.job + 1
-            if self._ledger.ended_among([job.job]):
+            if self._ledger.states([job.job])[job.job] in ENDED:
                 continue
             outstanding += 1
             if self._store(job):
                 yield job.job
+        if self.exhausted and progress.jobs is None:
+            self._ledger.all_cut(self._next)
 
     def restore(self, job: int) -> None:
         """Make sure that Redis holds the rows of a job that is to be published again."""
         if job in self._starts and not self._ledger.has_payload(job):
-            self._store(next(cut(self._source, self._starts[job], first_job=job, limits=self._limits)))
+            self._store(self._cut_again(job))
+
+    def _look_after(self) -> Iterator[int]:
+        """Forget jobs that ended; enqueue again what a Redis that lost its last second no longer knows."""
+        for job, state in self._ledger.states(self._starts).items():
+            if state in ENDED:
+                del self._starts[job], self._bytes[job]
+            elif not state and self._store(self._cut_again(job)):
+                yield job
+
+    def _cut_again(self, job: int) -> CutJob:
+        return next(cut(self._source, self._starts[job], first_job=job, limits=self._limits))
 
     def _store(self, job: CutJob) -> bool:
         payload = encode_payload(job.rows, job.source)
         self._starts[job.job] = Cursor(*job.source.start)
         self._bytes[job.job] = len(payload)
         return self._ledger.enqueue(job.job, payload)
-
-    def _forget_done(self) -> None:
-        for job in self._ledger.ended_among(self._starts):
-            del self._starts[job], self._bytes[job]
 
 
 def first_missing(parts: Mapping[int, Receipt]) -> tuple[int, Cursor]:

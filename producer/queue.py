@@ -1,12 +1,30 @@
 """Publishes job messages: the producer's only contact with Celery. Knows no text and no ledger."""
 
+import base64
+import json
 from collections.abc import Iterable
+from typing import Any
 
+import redis
 from celery import Celery
 from kombu import Queue as KombuQueue
 from kombu.exceptions import OperationalError
 
 from schemas.transport import CELERY_SETTINGS, QUEUE, TASK_NAME
+
+
+def jobs_waiting(client: redis.Redis, run: str) -> set[int]:
+    """The jobs of a run whose message lies in the queue; what else lies there is left to the workers."""
+    raw: Any = client
+    found = set()
+    for element in raw.lrange(QUEUE, 0, -1):
+        try:
+            _, named, _ = json.loads(base64.b64decode(json.loads(element)["body"]))
+            if named["run"] == run:
+                found.add(int(named["job"]))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
 
 
 class QueueUnreachable(Exception):

@@ -103,13 +103,13 @@ class Ledger:
         keys = [k.run, k.jobs, k.sent, k.leases, k.payload(job)]
         return bool(self._scripts["enqueue"](keys=keys, args=[job, payload]))
 
-    def ended_among(self, jobs: Iterable[int]) -> set[int]:
-        """Which of these jobs need no rows any more: the done and the dead."""
+    def states(self, jobs: Iterable[int]) -> dict[int, str]:
+        """The byte of each of these jobs; "" where the ledger has never heard of it, or no longer has."""
         asked = list(jobs)
         with self._redis.pipeline(transaction=False) as pipe:
             for job in asked:
                 pipe.getrange(self._keys.jobs, job, job)
-            return {job for job, byte in zip(asked, pipe.execute(), strict=True) if byte in (b"D", b"X")}
+            return {job: byte.decode().strip("\0") for job, byte in zip(asked, pipe.execute(), strict=True)}
 
     def has_payload(self, job: int) -> bool:
         """Whether the rows of a job are still in Redis."""
@@ -119,11 +119,11 @@ class Ledger:
         """Say how many jobs the run has, once its source is read."""
         self._redis.hset(self._keys.run, "jobs", jobs)
 
-    def overdue(self, *, queued: int) -> list[int]:
-        """The jobs whose message must be published again; they count as sent from now on."""
+    def overdue(self) -> tuple[list[int], list[int]]:
+        """Jobs whose lease ran out, and jobs that nobody claimed for a while: their messages may be lost."""
         k = self._keys
-        keys = [k.run, k.jobs, k.sent, k.leases]
-        return [int(job) for job in self._scripts["overdue"](keys=keys, args=[UNCLAIMED_SECONDS, queued])]
+        expired, unclaimed = self._scripts["overdue"](keys=[k.run, k.jobs, k.sent, k.leases], args=[UNCLAIMED_SECONDS])
+        return [int(job) for job in expired], [int(job) for job in unclaimed]
 
     def progress(self) -> Progress | None:
         """How far the run is, or None where Redis has lost it."""

@@ -7,12 +7,15 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from producer.embedded.redis_server import RedisServer
 from producer.ledger import Ledger as ProducerLedger
+from producer.queue import JobQueue, jobs_waiting
 from schemas.job import Job
 from schemas.ledger import MAX_ATTEMPTS, RunKeys
 from schemas.receipt import Receipt, SourceRange
 from schemas.run import RunRecord, SourceOptions
 from schemas.spec import Spec
+from schemas.transport import QUEUE
 from worker.ledger import Ledger as WorkerLedger
 from worker.ledger import Verdict
 
@@ -68,24 +71,32 @@ def test_a_job_is_claimed_by_one_worker_and_finished_once(client: redis.Redis, p
 def test_an_expired_lease_is_sent_again_and_claimed_by_another(client: redis.Redis, producer: ProducerLedger) -> None:
     dead, alive = WorkerLedger(client, "dead"), WorkerLedger(client, "alive")
     assert dead.claim(Job(run=RUN, job=1)).verdict is Verdict.GO
-    assert 1 not in producer.overdue(queued=99)
+    assert producer.overdue() == ([], [])
     expire_lease(client, 1)
     assert dead.renew(RUN, [1]) == 1  # still its own until somebody takes it
     expire_lease(client, 1)
-    assert producer.overdue(queued=99) == [1]
+    assert producer.overdue() == ([1], [])
     claim = alive.claim(Job(run=RUN, job=1))
     assert (claim.verdict, claim.attempt) == (Verdict.GO, 2)
     assert dead.renew(RUN, [1]) == 0
     assert alive.renew(RUN, [1]) == 1
 
 
-def test_unclaimed_messages_are_sent_again_only_where_the_queue_has_lost_them(
+def test_messages_that_nobody_claimed_are_looked_for_now_and_then(
     client: redis.Redis, producer: ProducerLedger
 ) -> None:
-    client.zadd(RunKeys(RUN).sent, dict.fromkeys("012", time.time() - 60))
-    assert producer.overdue(queued=3) == []  # they wait in the queue: no worker is there yet
-    assert sorted(producer.overdue(queued=2)) == [0, 1, 2]
-    assert producer.overdue(queued=2) == []  # sent just now
+    client.zadd(RunKeys(RUN).sent, dict.fromkeys("02", time.time() - 60))
+    assert producer.overdue() == ([], [0, 2])
+    assert producer.overdue() == ([], []), "not again at once"
+
+
+def test_the_queue_knows_which_jobs_of_a_run_wait_in_it(client: redis.Redis, server: RedisServer) -> None:
+    queue = JobQueue(server.url)
+    queue.publish(RUN, [3, 5])
+    queue.publish("another", [7])
+    client.lpush(QUEUE, "no message of ours", '{"body": "x"}')
+    assert jobs_waiting(client, RUN) == {3, 5}
+    queue.close()
 
 
 def test_a_job_that_never_ends_is_dead_after_its_attempts_and_lives_again_when_forgiven(
@@ -111,9 +122,9 @@ def test_a_job_given_back_rests_before_it_is_claimed_again(client: redis.Redis, 
     assert worker.claim(job).verdict is Verdict.GO
     worker.give_back(job, "disk full", retry_seconds=30)
     assert worker.claim(job).verdict is Verdict.BUSY
-    assert producer.overdue(queued=99) == []
+    assert producer.overdue() == ([], [])
     expire_lease(client, 0)
-    assert producer.overdue(queued=99) == [0]
+    assert producer.overdue() == ([0], [])
 
 
 @pytest.mark.parametrize(("state", "verdict"), [("paused", Verdict.HELD), ("cancelled", Verdict.HELD)])
@@ -125,7 +136,7 @@ def test_workers_heed_the_state_of_the_run(
     assert worker.claim(Job(run=RUN, job=0)).verdict is verdict
     producer.set_state("running")
     if state == "paused":  # the message is gone, so the job must come back by itself
-        assert producer.overdue(queued=99) == [0]
+        assert producer.overdue() == ([0], [])
     assert worker.claim(Job(run=RUN, job=0)).verdict is Verdict.GO
 
 
@@ -208,7 +219,7 @@ def test_whatever_happens_every_job_ends_done_exactly_once(
             worker.give_back(job, "x", retry_seconds=0)
             held.discard((name, number))
         elif step == "reconcile":
-            producer.overdue(queued=0)
+            producer.overdue()
         elif step == "wipe":
             client.flushall()
         elif step == "reopen":

@@ -1,0 +1,93 @@
+"""The feeder over a real ledger: a bounded window, and a Redis that lost its last second."""
+
+from pathlib import Path
+
+import pytest
+import redis
+
+from producer import feeder as window
+from producer.feeder import Feeder, first_missing
+from producer.jobs import JobLimits
+from producer.ledger import Ledger as ProducerLedger
+from producer.source import open_source
+from schemas.arrow import decode_payload
+from schemas.job import Job
+from schemas.ledger import RunKeys
+from schemas.receipt import Receipt, SourceRange
+from schemas.run import SourceOptions
+from tests.integration.test_ledger import RUN, receipt, record
+from worker.ledger import Ledger as WorkerLedger
+
+pytestmark = pytest.mark.integration
+
+ROWS, LIMITS = 1000, JobLimits(rows=4)
+
+
+@pytest.fixture
+def source_options(tmp_path: Path) -> SourceOptions:
+    path = tmp_path / "corpus.txt"
+    path.write_text("".join(f"text {at}\n" for at in range(ROWS)))
+    return SourceOptions(paths=(str(path),))
+
+
+def fill(feeder: Feeder, ledger: ProducerLedger) -> list[int]:
+    progress = ledger.progress()
+    assert progress is not None
+    return list(feeder.fill(progress))
+
+
+def test_never_more_than_a_window_and_in_the_end_every_row_once(
+    client: redis.Redis, source_options: SourceOptions
+) -> None:
+    ledger, worker = ProducerLedger(client, RUN), WorkerLedger(client, "w")
+    ledger.open(record())
+    feeder = Feeder(open_source(source_options), ledger, LIMITS, {})
+    seen: list[str] = []
+    while True:
+        published = fill(feeder, ledger)
+        assert len(client.keys(f"{RunKeys(RUN).run}:payload:*")) <= window.WINDOW_JOBS  # type: ignore[arg-type]
+        for number in published:
+            job = Job(run=RUN, job=number)
+            worker.claim(job)
+            rows, _ = decode_payload(worker.payload(job) or b"")
+            seen += rows["text"].to_pylist()
+            worker.finish(job, receipt(number))
+        progress = ledger.progress()
+        assert progress is not None
+        if progress.ended:
+            break
+    assert seen == [f"text {at}" for at in range(ROWS)]
+    assert progress.jobs == ROWS // 4
+
+
+def test_what_a_redis_forgot_is_enqueued_again(client: redis.Redis, source_options: SourceOptions) -> None:
+    ledger = ProducerLedger(client, RUN)
+    ledger.open(record())
+    feeder = Feeder(open_source(source_options), ledger, LIMITS, {})
+    assert fill(feeder, ledger) == list(range(window.WINDOW_JOBS))
+    keys = RunKeys(RUN)
+    client.setrange(keys.jobs, 5, "\0")  # as if its last second, in which job 5 was enqueued, had not happened
+    client.zrem(keys.sent, 5)
+    client.delete(keys.payload(5), keys.payload(6))
+    assert fill(feeder, ledger) == [5]
+    feeder.restore(6)
+    for number in (5, 6):
+        rows, source = decode_payload(WorkerLedger(client, "w").payload(Job(run=RUN, job=number)) or b"")
+        assert rows["text"].to_pylist() == [f"text {number * 4 + at}" for at in range(4)]
+        assert source == SourceRange(start=(0, number * 4, number * 4), end=(0, number * 4 + 4, number * 4 + 4))
+
+
+def test_it_begins_at_the_first_job_that_has_no_part_and_passes_over_those_that_have(
+    client: redis.Redis, source_options: SourceOptions
+) -> None:
+    ledger = ProducerLedger(client, RUN)
+    ledger.open(record())
+
+    def part(job: int) -> Receipt:
+        begin, end = job * 4, job * 4 + 4
+        return receipt(job).model_copy(update={"source": SourceRange(start=(0, begin, begin), end=(0, end, end))})
+
+    parts = {job: part(job) for job in (0, 1, 3)}
+    ledger.adopt(parts.values())
+    assert first_missing(parts) == (2, (0, 8, 8))
+    assert fill(Feeder(open_source(source_options), ledger, LIMITS, parts), ledger)[:3] == [2, 4, 5]
