@@ -19,7 +19,7 @@ _COMMANDS = [embed, worker, serve, status, runs, pause, resume, cancel, retry, h
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="vecmill")
 def cli() -> None:
-    """Bulk text embedding: a corpus goes in, a committed table of vectors comes out.
+    r"""Bulk text embedding: a corpus goes in, a committed table of vectors comes out.
 
     \b
     vecmill embed corpus/*.parquet --model BAAI/bge-small-en-v1.5 --to out/

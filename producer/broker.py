@@ -65,7 +65,7 @@ def without_password(url: str) -> str:
 
 
 def _check(client: redis.Redis, where: str) -> None:
-    info: dict[str, str | int] = client.info()  # type: ignore[assignment]  # the sync client's answer
+    info: dict[str, str | int] = client.info()
     version = tuple(int(number) for number in str(info["redis_version"]).split(".")[:2])
     if version < _OLDEST_VERSION:
         raise BrokerError(f"Redis at {where} is version {info['redis_version']}", way_out="use Redis 6.2 or newer")

@@ -4,7 +4,7 @@ Every vector is looked at, in pieces of bounded size, so memory does not grow wi
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,6 @@ from schemas.errors import TableError, UsageError
 from schemas.record import Record
 
 _BATCH_ROWS = 4_096
-_NOT_SHOWN = frozenset({"id", "chunk", "embedding", "text_hash"})
 
 Vector = npt.NDArray[np.float32]
 
@@ -44,11 +43,18 @@ def search(table: str, vector: Vector, *, k: int = 10, version: int | None = Non
     length = float(np.linalg.norm(wanted))
     if k < 1 or not np.isfinite(length) or length == 0.0:
         raise UsageError(f"cannot search for {k} rows near a vector of length {length}")
-    best: pa.Table | None = None
+    best: _Scored | None = None
     for batch in _batches(table, version):
-        scored = _best(_scored(batch, wanted / length, table), k)
-        best = scored if best is None else _best(pa.concat_tables([best, scored]), k)
-    return [] if best is None else [_hit(row) for row in best.to_pylist()]
+        scored = _scored(batch, wanted / length, table)
+        best = _best(scored if best is None else _joined(best, scored), k)
+    return [] if best is None else _hits(best)
+
+
+class _Scored(NamedTuple):
+    """Rows without their vectors, and the score of each."""
+
+    rows: pa.Table
+    scores: Vector
 
 
 def _batches(table: str, version: int | None) -> Iterator[pa.RecordBatch]:
@@ -60,28 +66,29 @@ def _batches(table: str, version: int | None) -> Iterator[pa.RecordBatch]:
             raise TableError(f"cannot read {file.path}: {error}", way_out="vecmill verify") from error
 
 
-def _scored(batch: pa.RecordBatch, wanted: Vector, table: str) -> pa.Table:
-    """The light columns of a batch, with the score of each row."""
+def _scored(batch: pa.RecordBatch, wanted: Vector, table: str) -> _Scored:
     vectors = vectors_of(batch.column("embedding"), table)
-    if len(vectors) and vectors.shape[1] != len(wanted):
+    if vectors.shape[1] != len(wanted):
         raise UsageError(f"the query has {len(wanted)} numbers, the vectors of {table} have {vectors.shape[1]}")
-    lengths = np.linalg.norm(vectors, axis=1) if len(vectors) else np.zeros(0, np.float32)
-    scores = np.divide(
-        vectors.reshape(-1, len(wanted)) @ wanted, lengths, out=np.zeros_like(lengths), where=lengths > 0
+    lengths = np.linalg.norm(vectors, axis=1)
+    scores = np.divide(vectors @ wanted, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    return _Scored(pa.Table.from_batches([batch]).drop_columns(["embedding"]), scores)
+
+
+def _joined(one: _Scored, other: _Scored) -> _Scored:
+    return _Scored(
+        pa.concat_tables([one.rows, other.rows], promote_options="permissive"),
+        np.concatenate([one.scores, other.scores]),
     )
-    light = pa.Table.from_batches([batch]).drop_columns(["embedding"])
-    return light.append_column(_SCORE, pa.array(scores, pa.float32()))
 
 
-#: No column of a table can have this name: a run's own columns have none of it, kept ones are not checked for dots.
-_SCORE = "vecmill.score"
+def _best(scored: _Scored, k: int) -> _Scored:
+    order = np.argsort(-scored.scores, kind="stable")[:k]
+    return _Scored(scored.rows.take(pa.array(order)), scored.scores[order])
 
 
-def _best(rows: pa.Table, k: int) -> pa.Table:
-    scores = rows.column(_SCORE).to_numpy()
-    return rows.take(pa.array(np.argsort(-scores, kind="stable")[:k]))
-
-
-def _hit(row: dict[str, Any]) -> Hit:
-    columns = {name: value for name, value in row.items() if name not in _NOT_SHOWN and name != _SCORE}
-    return Hit(id=row["id"], chunk=row["chunk"], score=row[_SCORE], columns=columns)
+def _hits(scored: _Scored) -> list[Hit]:
+    return [
+        Hit(id=row.pop("id"), chunk=row.pop("chunk"), score=float(score), columns=row)
+        for row, score in zip(scored.rows.drop_columns(["text_hash"]).to_pylist(), scored.scores, strict=True)
+    ]

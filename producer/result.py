@@ -32,7 +32,8 @@ class Result(Record):
         tokens = self.tokens / self.seconds_encode if self.seconds_encode > 0 else 0.0
         lines = [
             f"committed version {self.version} of {self.table}",
-            f"  {self.embedded:,} vectors of {self.dims} dimensions from {self.rows:,} rows; the table now holds {self.chunks:,}",
+            f"  {self.embedded:,} vectors of {self.dims} dimensions from {self.rows:,} rows; "
+            f"the table now holds {self.chunks:,}",
             f"  {self.seconds:,.1f} s in all, {self.seconds_encode:,.1f} s encoding: "
             f"{rate:,.0f} rows/s, {tokens:,.0f} tokens/s ({self.dtype} on {self.device})",
         ]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from producer import records
+from producer.broker import connect
 from producer.display import Display
 from producer.model import resolve_model
 from producer.request import EmbedRequest
@@ -39,7 +40,9 @@ def recorded(request: EmbedRequest) -> RunRecord | None:
 
 
 def begin(request: EmbedRequest, display: Display) -> RunRecord:
-    """Check the source, the model and the table, and write the record of a new run."""
+    """Check the broker, the source, the model and the table, and write the record of a new run."""
+    if request.where.broker_url is not None:
+        connect(request.where.broker_url).close()
     request = absolute_source(request)
     spec = resolve_model(request.model)
     for warning in spec.warnings:

@@ -9,8 +9,9 @@ from typing import Any
 from schemas.errors import ModelError
 from schemas.model_files import content_of, read_object
 from schemas.model_length import resolve_length
-from schemas.model_modules import raw_modules, read_modules, transformer_config
+from schemas.model_modules import raw_modules, read_modules
 from schemas.model_prompt import resolve_prompt
+from schemas.model_transformer import transformer_config
 from schemas.spec import ModelOptions, Module, Spec
 
 #: Families whose activations leave the range of float16.

@@ -9,34 +9,8 @@ from typing import Any
 
 from schemas.errors import ModelError
 from schemas.model_files import read_json, read_object
+from schemas.model_transformer import resolved_transformer, transformer_config
 from schemas.spec import Module
-
-#: Where the configuration of a Transformer module may lie; the first one with content counts.
-_TRANSFORMER_FILES = tuple(
-    f"sentence_{name}_config.json"
-    for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
-)
-#: Old spellings of keys of the Transformer module.
-_TRANSFORMER_RENAMED = {
-    "model_args": "model_kwargs",
-    "tokenizer_args": "processor_kwargs",
-    "config_args": "config_kwargs",
-}
-_TRANSFORMER_KNOWN = frozenset(
-    {"max_seq_length", "do_lower_case", "model_kwargs", "processor_kwargs", "config_kwargs", "unpad_inputs"}
-)
-#: Keys that would change what is embedded in a way the engine does not do; each with the value that changes nothing.
-_TRANSFORMER_NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "tokenizer_name_or_path": (None,),
-    "processor_name": (None,),
-    "transformer_task": (None, "feature-extraction"),
-    "modality_config": (None, {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}),
-    "module_output_name": (None, "token_embeddings"),
-    "processing_kwargs": (None, {}),
-    "query_length": (None,),
-    "document_length": (None,),
-    "query_expansion": (None,),
-}
 
 #: The flags of the old Pooling schema, in the order in which they are concatenated.
 _POOLING_FLAGS = {
@@ -69,13 +43,7 @@ def raw_modules(config: dict[str, Any]) -> tuple[Module, ...]:
     architecture = next(iter(config.get("architectures") or ()), "")
     causal = architecture.endswith("ForCausalLM") and config.get("is_causal", True)
     pooling = {"modes": ["lasttoken" if causal else "mean"], "include_prompt": True}
-    return (Module(kind="Transformer", config=_transformer({})), Module(kind="Pooling", config=pooling))
-
-
-def transformer_config(folder: Path) -> dict[str, Any]:
-    """The configuration file of the Transformer module that lies in `folder`, keys in their new spelling."""
-    found = next((content for name in _TRANSFORMER_FILES if (content := read_object(folder / name))), {})
-    return {_TRANSFORMER_RENAMED.get(key, key): value for key, value in found.items()}
+    return (Module(kind="Transformer", config=resolved_transformer({})), Module(kind="Pooling", config=pooling))
 
 
 def _read_module(folder: Path, entry: dict[str, Any]) -> Module:
@@ -83,7 +51,7 @@ def _read_module(folder: Path, entry: dict[str, Any]) -> Module:
     if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
         raise ModelError(f"modules.json of {folder} names the folder {path!r}, which lies outside the model")
     if kind == "Transformer":
-        return Module(kind=kind, path=path, config=_transformer(transformer_config(folder / path)))
+        return Module(kind=kind, path=path, config=resolved_transformer(transformer_config(folder / path)))
     reader = _READERS.get(kind)
     if reader is None:
         known = ", ".join(["Transformer", *_READERS])
@@ -107,23 +75,6 @@ def _check_order(kinds: list[str]) -> None:
         raise ModelError(
             f"the modules are {', '.join(kinds) or 'none'}", way_out="supported is Transformer, Pooling, then others"
         )
-
-
-def _transformer(config: dict[str, Any]) -> dict[str, Any]:
-    for key, value in config.items():
-        if key in _TRANSFORMER_KNOWN or value in _TRANSFORMER_NEUTRAL.get(key, ()):
-            continue
-        raise ModelError(f"the Transformer module has {key} = {value!r}, which is not supported")
-    arguments = {name: config.get(f"{name}_kwargs") or {} for name in ("model", "processor", "config")}
-    return {
-        "do_lower_case": bool(config.get("do_lower_case")),
-        **{f"{name}_kwargs": _without_trust(values) for name, values in arguments.items()},
-    }
-
-
-def _without_trust(arguments: dict[str, Any]) -> dict[str, Any]:
-    # A model's own file must not be able to switch on its own code.
-    return {key: value for key, value in arguments.items() if key != "trust_remote_code"}
 
 
 def _pooling(config: dict[str, Any], where: str) -> dict[str, Any]:

@@ -67,6 +67,12 @@ class Spec(Record):
         return self.model_dump(mode="json", exclude={"model", "revision", "trust_remote_code", "warnings"})
 
     @property
+    def unit_vectors(self) -> bool:
+        """Whether every stored vector has length 1."""
+        ends_in_unit = bool(self.modules) and self.modules[-1].kind == "Normalize" and self.truncate_dims is None
+        return self.normalize or ends_in_unit
+
+    @property
     def fingerprint(self) -> str:
         """32 hex digits that change when, and only when, the vectors may: where the files lie does not count."""
         text = json.dumps(self.meaning(), sort_keys=True, separators=(",", ":"))

@@ -7,11 +7,12 @@ python -m worker embed < {"spec": ..., "texts": [...], "device": "cpu", "prompt"
 import argparse
 import json
 import sys
+from typing import get_args
 
 import numpy as np
 
 from schemas.errors import UsageError, VecmillError
-from schemas.spec import ModelOptions, Spec
+from schemas.spec import Dtype, ModelOptions, PoolingMode, Spec, Task
 from worker.engine import Embedder
 
 
@@ -51,12 +52,13 @@ def _parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help="the resolved spec of a model, and how it would run here")
     inspect.set_defaults(command=_inspect)
     inspect.add_argument("model")
-    for name in ("revision", "prompt", "prompt-name", "task", "pooling"):
+    for name in ("revision", "prompt", "prompt-name"):
         inspect.add_argument(f"--{name}")
+    for name, values in (("task", Task), ("pooling", PoolingMode), ("dtype", Dtype)):
+        inspect.add_argument(f"--{name}", choices=get_args(values), default="auto" if name == "dtype" else None)
     for name in ("dims", "max-tokens"):
         inspect.add_argument(f"--{name}", type=int)
     inspect.add_argument("--normalize", action=argparse.BooleanOptionalAction)
-    inspect.add_argument("--dtype", default="auto")
     inspect.add_argument("--trust-remote-code", action="store_true")
     inspect.add_argument("--device", default="cpu")
     inspect.add_argument("--json", action="store_true", dest="as_json")

@@ -6,6 +6,7 @@ the interpreter, encoding happens on the engine's own thread, and so the three o
 
 import logging
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -38,9 +39,15 @@ class _Effort(NamedTuple):
 
 
 class Pipeline:
-    """Runs jobs; one per worker process, shared by the threads of its pool."""
+    """Runs jobs; one per worker process, shared by the threads of its pool.
 
-    def __init__(self, ledger: Ledger, leases: Leases, runs: Runs, models: Models, engine: Engine) -> None:
+    `end` asks the process to end: with its engine dead (a lost device, say) it can only burn attempts.
+    """
+
+    def __init__(
+        self, ledger: Ledger, leases: Leases, runs: Runs, models: Models, engine: Engine, *, end: Callable[[], None]
+    ) -> None:
+        self._end = end
         self._ledger = ledger
         self._leases = leases
         self._runs = runs
@@ -101,3 +108,5 @@ class Pipeline:
             exc_info=not isinstance(error, PayloadLost), extra={"action": "job_given_back"},
         )  # fmt: skip
         self._ledger.give_back(job, cause, retry_seconds=RETRY_SECONDS * claim.attempt)
+        if not self._engine.alive:
+            self._end()

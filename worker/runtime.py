@@ -1,5 +1,8 @@
 """Everything that one worker process holds, built once at its start and closed once at its end."""
 
+import os
+import signal
+
 from worker.engine import Engine
 from worker.leases import Leases
 from worker.ledger import Ledger, connect
@@ -17,7 +20,7 @@ class Runtime:
         models = Models(device=settings.device, threads=settings.threads)
         self._engine = Engine()
         self._leases = Leases(ledger, describe=models.describe)
-        self.pipeline = Pipeline(ledger, self._leases, Runs(ledger, settings), models, self._engine)
+        self.pipeline = Pipeline(ledger, self._leases, Runs(ledger, settings), models, self._engine, end=_end_process)
 
     def start(self) -> None:
         """Begin to say that this worker lives."""
@@ -27,3 +30,7 @@ class Runtime:
         """Close the engine and leave the list of workers; the pool has finished its jobs by now."""
         self._engine.close()
         self._leases.stop()
+
+
+def _end_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -6,12 +6,15 @@ read is dropped and the close goes on. Lost or repeated messages need no repair:
 """
 
 from queue import Empty
+from typing import Any
 
 from kombu.transport import redis as stock
 
 
 class Channel(stock.Channel):
     """A channel whose close survives a dead socket."""
+
+    _in_poll: Any
 
     def close(self) -> None:
         """Close, whatever state the pending fetch is in."""

@@ -36,7 +36,7 @@ from schemas.run import Mode, RunRecord, SourceFormat, SourceOptions, Store
 @click.option("--detach", is_flag=True, help="Enqueue for `vecmill serve` and return.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object on the last line of stdout.")
 def embed(sources: tuple[str, ...], **options: Any) -> int:
-    """Embed SOURCES (files, folders, globs) into a table.
+    r"""Embed SOURCES (files, folders, globs) into a table.
 
     \b
     vecmill embed corpus.jsonl --model ./all-MiniLM-L6-v2 --to out/

@@ -7,6 +7,8 @@ import click
 
 from producer import side_door
 from producer.commands.options import device_option, model_from, model_options
+from producer.explain import explain
+from schemas.spec import Spec
 
 
 @click.command()
@@ -15,11 +17,12 @@ from producer.commands.options import device_option, model_from, model_options
 @device_option
 @click.option("--json", "as_json", is_flag=True)
 def inspect(model: str, as_json: bool, **options: Any) -> int:
-    """Say how MODEL (a hub id or a folder) turns a text into a vector, on this machine.
+    r"""Say how MODEL (a hub id or a folder) turns a text into a vector, on this machine.
 
     \b
     vecmill inspect BAAI/bge-small-en-v1.5
     """
     facts = side_door.inspect(model_from(options, model), device=options["device"])
-    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else "\n".join(facts["words"]))
+    spec = Spec.model_validate(facts["spec"])
+    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else "\n".join(explain(spec, facts)))
     return 0

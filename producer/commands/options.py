@@ -34,7 +34,7 @@ model_options = together(
     click.option("--pooling", type=click.Choice(get_args(PoolingMode)), help="Override the model's own pooling."),
     click.option("--normalize/--no-normalize", default=None, help="Override whether vectors have length 1."),
     click.option("--dims", type=click.IntRange(min=1), help="Keep only the first N dimensions (Matryoshka models)."),
-    click.option("--max-tokens", type=click.IntRange(min=1), help="Cut texts at N tokens, not at the model's own limit."),
+    click.option("--max-tokens", type=click.IntRange(min=1), help="Cut texts at N tokens."),
     click.option(
         "--dtype", type=click.Choice(get_args(Dtype)), default="auto", show_default=True,
         help="Numbers to compute with; auto is bfloat16 where the device is good at it, else float32.",

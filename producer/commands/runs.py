@@ -26,7 +26,7 @@ from schemas.run import RunRecord, RunState
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--watch", is_flag=True, help="Again every two seconds, until the run ends.")
 def status(run: str | None, broker: str | None, as_json: bool, watch: bool) -> int:
-    """How far a RUN is (a run id or its table), or all runs of the broker.
+    r"""How far a RUN is (a run id or its table), or all runs of the broker.
 
     \b
     vecmill status 20261124-0300-a1b2c3 --broker redis://...
@@ -60,7 +60,7 @@ def runs(table: str) -> int:
 @where_options
 @click.option("--json", "as_json", is_flag=True)
 def resume(run: str, as_json: bool, **options: Any) -> int:
-    """Go on with RUN (a run id or its table): after an interruption, a crash, a pause, or a loss of Redis.
+    r"""Go on with RUN (a run id or its table): after an interruption, a crash, a pause, or a loss of Redis.
 
     \b
     vecmill resume out/
@@ -73,7 +73,7 @@ def resume(run: str, as_json: bool, **options: Any) -> int:
 @where_options
 @click.option("--json", "as_json", is_flag=True)
 def retry(run: str, as_json: bool, **options: Any) -> int:
-    """Try the failed jobs of RUN (a run id or its table) again, and go on.
+    r"""Try the failed jobs of RUN (a run id or its table) again, and go on.
 
     \b
     vecmill retry 20261124-0300-a1b2c3 --broker redis://...

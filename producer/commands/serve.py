@@ -22,7 +22,7 @@ _LOOK_SECONDS = 2.0
 @click.command()
 @broker_option
 def serve(broker: str | None) -> int:
-    """Carry out detached runs, and take over runs whose producer is gone, until interrupted.
+    r"""Carry out detached runs, and take over runs whose producer is gone, until interrupted.
 
     \b
     vecmill serve --broker redis://:secret@queue-host:6379/0

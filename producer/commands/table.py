@@ -42,7 +42,7 @@ def history(table: str, as_json: bool) -> int:
 @device_option
 @click.option("--json", "as_json", is_flag=True)
 def query(table: str, text: str, **options: Any) -> int:
-    """Show the rows of TABLE nearest to TEXT.
+    r"""Show the rows of TABLE nearest to TEXT.
 
     \b
     vecmill query out/ "how do I sort a list?" -k 5
@@ -64,7 +64,7 @@ def query(table: str, text: str, **options: Any) -> int:
 @click.option("--sample", type=click.IntRange(min=0), default=100, show_default=True, help="Rows to embed again.")
 @device_option
 def verify(table: str, sample: int, device: str) -> int:
-    """Check TABLE: counts, ids, vectors, and a sample embedded again. Exit code 1 on any finding.
+    r"""Check TABLE: counts, ids, vectors, and a sample embedded again. Exit code 1 on any finding.
 
     \b
     vecmill verify out/ --sample 1000

@@ -25,7 +25,7 @@ from schemas.errors import UsageError
 def worker(
     broker: str | None, device: str, jobs_in_flight: int | None, threads: int, **allowed: tuple[str, ...] | bool
 ) -> int:
-    """Start one worker on this machine: one per GPU, or one per CPU core.
+    r"""Start one worker on this machine: one per GPU, or one per CPU core.
 
     \b
     vecmill worker --broker redis://:secret@queue-host:6379/0 --device cuda:0 --allow-root /data/embeddings

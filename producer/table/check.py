@@ -24,10 +24,7 @@ def check_table(table: str, *, spec: Spec, schema: pa.Schema, mode: Mode) -> Tab
         return state
     if state.fingerprint != spec.fingerprint:
         changes = "\n".join(f"    {line}" for line in spec_changes(state.spec, spec))
-        raise TableError(
-            f"{table} holds vectors of another fingerprint, {state.fingerprint}; the run's is {spec.fingerprint}:\n{changes}",
-            way_out=_REPLACE,
-        )
+        raise TableError(f"{table} holds vectors that were made otherwise:\n{changes}", way_out=_REPLACE)
     differing = _differing_columns(state.schema, schema)
     if differing:
         raise TableError(f"{table} has other columns than the run: {'; '.join(differing)}", way_out=_REPLACE)

@@ -21,7 +21,10 @@ def check_duplicates(files: list[LiveFile]) -> list[Finding]:
     with tempfile.TemporaryDirectory(prefix="vecmill-verify-") as folder:
         settings = {"memory_limit": "256MB", "temp_directory": folder, "preserve_insertion_order": "false"}
         with duckdb.connect(config=settings) as connection:
-            rows = connection.execute(_DUPLICATES, {"files": [file.path for file in files]}).fetchall()
+            try:
+                rows = connection.execute(_DUPLICATES, {"files": [file.path for file in files]}).fetchall()
+            except duckdb.Error as error:
+                return [Finding(check="file", where="ids of the table", detail=f"cannot be read: {error}")]
     return [
         Finding(check="duplicates", where=id_, detail=f"chunk {chunk} is there {times} times")
         for id_, chunk, times in rows

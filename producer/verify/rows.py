@@ -36,12 +36,14 @@ def check_file(file: LiveFile, spec: Spec, store: str) -> Iterator[Finding]:
     if file.rows is not None and rows != file.rows:
         yield Finding(check="rows", where=file.path, detail=f"{rows} rows, but the log says {file.rows}")
     for (check, problem), count in counts.items():
-        yield Finding(check=check, where=file.path, detail=f"{count} {problem}")
+        if count:
+            yield Finding(check=check, where=file.path, detail=f"{count} {problem}")
 
 
 def _hash_problems(hashes: pa.Array) -> dict[tuple[Check, str], int]:
     wrong = pc.not_equal(pc.fill_null(pc.binary_length(hashes), 0), _HASH_BYTES)
-    return {("hashes", f"text hashes are not {_HASH_BYTES} bytes"): pc.sum(wrong).as_py() or 0}
+    count = pc.sum(wrong).as_py() or 0
+    return {("hashes", f"text hashes are not {_HASH_BYTES} bytes"): count} if count else {}
 
 
 def _vector_problems(lists: pa.ListArray, spec: Spec, tolerance: float) -> dict[tuple[Check, str], int]:
@@ -55,7 +57,7 @@ def _vector_problems(lists: pa.ListArray, spec: Spec, tolerance: float) -> dict[
     block = good.to_numpy(zero_copy_only=False).reshape(-1, spec.dims)
     finite = np.isfinite(block).all(axis=1)
     problems["vectors", "vectors have null, NaN or infinite elements"] = int((~finite).sum())
-    if spec.normalize:
+    if spec.unit_vectors:
         norms = np.linalg.norm(block[finite], axis=1)
         problems["norms", "vectors should have norm 1 and have not"] = int((np.abs(norms - 1) > tolerance).sum())
-    return {problem: count for problem, count in problems.items() if count}
+    return problems

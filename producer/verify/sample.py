@@ -51,7 +51,7 @@ def _sample(files: list[LiveFile], count: int) -> pa.Table:
         wanted = picked[(picked >= first) & (picked < first + size)] - first
         if len(wanted):
             tables.append(_rows(file, wanted))
-    return pa.concat_tables(tables) if tables else pa.table({})
+    return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
 
 
 def _rows(file: LiveFile, wanted: npt.NDArray[np.int64]) -> pa.Table:
@@ -98,10 +98,9 @@ def _vector_findings(rows: pa.Table, texts: dict[int, str], encode: Encode, leas
                 yield Finding(check="sample", where=ids[index], detail=f"cosine {cosine:.5f} to its second embedding")
 
 
-def _cosines(one: Vectors, other: Vectors) -> Vectors:
+def _cosines(one: Vectors, other: Vectors) -> list[float]:
     """Row by row; two zero vectors are alike."""
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     dots = np.einsum("nd,nd->n", one, other)
-    return np.where(lengths > 0, dots / np.where(lengths > 0, lengths, 1), (one == other).all(axis=1)).astype(
-        np.float32
-    )
+    alike = (one == other).all(axis=1)
+    return [float(value) for value in np.where(lengths > 0, dots / np.where(lengths > 0, lengths, 1), alike)]

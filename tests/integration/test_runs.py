@@ -79,6 +79,22 @@ def test_a_committed_run_is_left_alone(
     assert "begun with another model" in other.stderr
 
 
+def test_a_table_is_replaced_only_when_that_is_asked_for(
+    vecmill: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table"
+    command = ["embed", corpus(300), "--model", tiny_model, "--to", table, "--workers", "1", "--json"]
+    assert outcome(vecmill.run(*command))["version"] == 0
+    for more, word in ([], "--mode replace"), (["--keep-text"], "other columns"), (["--max-tokens", "8"], "max_tokens"):
+        refused = vecmill.run(*command, *more)
+        assert refused.returncode == 2, refused.stderr
+        assert word in refused.stderr
+    replaced = outcome(vecmill.run(*command, "--mode", "replace", "--keep-text", "--limit", "250"))
+    assert (replaced["version"], replaced["chunks"]) == (1, 250)
+    assert_holds_each_once(table, 250)
+    assert len(producer.read(str(table), version=0)[0]) == 300
+
+
 def test_workers_come_and_go_around_a_named_broker(
     vecmill: Processes, server: RedisServer, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
 ) -> None:

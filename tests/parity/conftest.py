@@ -4,11 +4,10 @@ import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-import numpy as np
 import pytest
 import tiny_models as tiny
 import torch
-from sentence_transformers import SentenceTransformer
+from parity_checks import assert_same_ids, assert_same_vectors, load_oracle
 
 from worker.engine import Embedder
 
@@ -37,24 +36,6 @@ def base(tmp_path_factory):
         return built[key]
 
     return build
-
-
-def load_oracle(folder, **options):
-    return SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": torch.float32}, **options)
-
-
-def assert_same_ids(embedder, oracle, texts, prompt=""):
-    features = [oracle.tokenize([prompt + text]) for text in texts]
-    wanted = [row["input_ids"][0][row["attention_mask"][0] == 1].tolist() for row in features]
-    assert embedder.tokenize(texts, prompt=prompt) == wanted
-
-
-def assert_same_vectors(ours, wanted, tolerance=1e-6):
-    """fp32 on a CPU: batches differ, so the last bits may; relative to the length of the longest vector."""
-    assert ours.dtype == np.float32
-    assert ours.shape == wanted.shape
-    scale = max(1.0, float(np.linalg.norm(wanted, axis=1).max()))
-    assert np.abs(ours - wanted).max() <= tolerance * scale
 
 
 @pytest.fixture

@@ -1,16 +1,18 @@
 """Prompts, widths, lengths and batches: every way to call a model gives the oracle's vectors."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import tiny_models as tiny
-from conftest import assert_same_ids, assert_same_vectors, load_oracle
+from parity_checks import assert_same_ids, assert_same_vectors, load_oracle
 from sentence_transformers.sentence_transformer.modules import Normalize
 
 from schemas.errors import ModelError
 from schemas.spec import ModelOptions
 from worker.engine import Embedder
+from worker.engine.engine import Engine
 
 PROMPTS = {"query": "query: what is ", "passage": "passage: ", "Instruct": "Instruct: find it\n"}
 
@@ -133,7 +135,7 @@ def test_alone_together_packed_and_padded_are_the_same(base, tmp_path, kind):
 def _padded(embedder):
     from dataclasses import replace
 
-    network = replace(embedder.parts.network, packed=False)
+    network = replace(embedder.parts.network, way="padded")
     network.model.set_attn_implementation("eager")
     return Embedder(replace(embedder.parts, network=network), embedder.spec)
 
@@ -144,6 +146,7 @@ def test_bfloat16_stays_near(base, tmp_path, kind):
     exact = Embedder.load(folder, dtype="float32").embed(tiny.TEXTS)
     half = Embedder.load(folder, dtype="bfloat16")
     assert half.describe()["dtype"] == "bfloat16"
+    assert half.describe()["forward"] == ("padded" if kind[0] == "mpnet" else "packed"), half.describe()
     assert half.embed(tiny.TEXTS).dtype == np.float32
     assert (half.embed(tiny.TEXTS) * exact).sum(1).min() >= 0.9995
 
@@ -159,8 +162,26 @@ def test_a_spec_loads_again_and_only_with_the_same_files(base, tmp_path):
     options = ModelOptions(model=str(folder), prompt="query: ", dims=8, normalize=True, dtype="float32")
     first = Embedder.from_options(options)
     again = Embedder.from_spec(first.spec)
-    assert np.array_equal(first.embed(tiny.TEXTS), again.embed(tiny.TEXTS))
+    assert_same_vectors(first.embed(tiny.TEXTS), again.embed(tiny.TEXTS))
     other = shutil.copytree(folder, tmp_path / "other")
     tiny.rewrite(other / "config.json", {"layer_norm_eps": 1e-3})
     with pytest.raises(ModelError, match="planned with"):
         Embedder.from_spec(first.spec.model_copy(update={"model": str(other)}))
+
+
+def test_many_threads_may_tokenize_at_once(base, tmp_path):
+    embedder = Embedder.load(tiny.saved(tmp_path / "m", base("bert"), max_seq_length=32), dtype="float32")
+    wanted = embedder.tokenize(tiny.TEXTS)
+    with ThreadPoolExecutor(8) as pool:
+        assert all(ids == wanted for ids in pool.map(lambda _: embedder.tokenize(tiny.TEXTS), range(64)))
+
+
+def test_the_engine_gives_what_the_embedder_gives(base, tmp_path):
+    embedder = Embedder.load(tiny.saved(tmp_path / "m", base("bert"), Normalize()), dtype="float32")
+    engine = Engine()
+    futures = [engine.submit(embedder, embedder.tokens(tiny.TEXTS[begin:])) for begin in range(5)]
+    for begin, future in enumerate(futures):
+        encoded = future.result(60)
+        assert np.abs(encoded.vectors - embedder.embed(tiny.TEXTS[begin:])).max() <= 1e-6
+        assert encoded.failures == {}
+    engine.close()

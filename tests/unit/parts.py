@@ -36,12 +36,12 @@ def a_record(table, run="run-1", **changes) -> RunRecord:
     return RunRecord(**{**values, "created_at": 1.0, **changes})
 
 
-def a_receipt(record: RunRecord, job: int = 0) -> Receipt:
+def a_receipt(record: RunRecord, job: int = 0, *, first: int = 0, rows: int = 1) -> Receipt:
     return Receipt(
         run=record.run,
         job=job,
         fingerprint=record.spec.fingerprint,
-        source=SourceRange(start=(0, 0, 0), end=(0, 1, 1)),
+        source=SourceRange(start=(0, first, first), end=(0, first + rows, first + rows)),
         rows=0,
         claimed_at=1.0,
         durable_at=0.0,
@@ -74,15 +74,17 @@ def encoded(payload: pa.Table, **changes) -> Encoded:
     return Encoded(**{**values, **changes})
 
 
-def write_job(record: RunRecord, job: int, payload: pa.Table, **changes) -> str:
+def write_job(record: RunRecord, job: int, payload: pa.Table, *, first: int = 0, **changes) -> str:
     """Write one part; gives its path."""
     folder = LocalFolder(record.table)
-    write_part(folder, payload, encoded(payload, **changes), record=record, receipt=a_receipt(record, job))
+    receipt = a_receipt(record, job, first=first, rows=len(payload))
+    write_part(folder, payload, encoded(payload, **changes), record=record, receipt=receipt)
     return folder.path(Job(run=record.run, job=job).part)
 
 
 def write_run(record: RunRecord, texts: list[str], *, per_job: int = 10) -> None:
     """Write the parts of a whole run."""
-    for job, first in enumerate(range(0, max(len(texts), 1), per_job)):
+    for job, first in enumerate(range(0, len(texts), per_job)):
         some = texts[first : first + per_job]
-        write_job(record, job, a_payload(some, ids=[f"d{first + n}" for n in range(len(some))]))
+        payload = a_payload(some, ids=[f"d{first + n}" for n in range(len(some))])
+        write_job(record, job, payload, first=first)

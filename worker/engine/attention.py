@@ -1,7 +1,8 @@
 """Attention over packed sequences: many texts lie end to end in one row, and none sees another.
 
 Registered under a name of ours through the public interfaces of transformers, so no model is patched. The layout
-arrives as keyword arguments, which the models hand through to the attention function.
+arrives as a keyword argument, which the models hand through to the attention function. Two kernels: one call per run
+of texts of equal length, anywhere; and one call for all, on a GPU and in half precision.
 """
 
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention import varlen
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 
@@ -17,9 +19,24 @@ NAME = "vecmill_packed"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the sequences of a packed row lie: runs of equal length as (first token, how many, tokens in each)."""
+    """Where the sequences of a packed row lie.
+
+    `runs` of equal length are (first token, how many, tokens in each). With `bounds`, int32 on the device, the
+    kernel that takes all sequences at once is used.
+    """
 
     runs: list[tuple[int, int, int]]
+    bounds: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How a layer attends: to earlier tokens only, and to those nearer than `window` only (None: to all)."""
+
+    causal: bool
+    window: int | None
+    scale: float | None
+    grouped: bool
 
 
 def packed_attention(
@@ -28,17 +45,26 @@ def packed_attention(
     """Attention of [1, heads, tokens, width] inside each sequence; gives [1, tokens, heads, width]."""
     layout: Layout = kwargs["packed_layout"]
     said = kwargs.get("is_causal")
-    causal = getattr(module, "is_causal", True) if said is None else said
-    grouped = query.shape[1] != key.shape[1]
-    outputs = []
-    for start, count, length in layout.runs:
-        q, k, v = (_rows(states, start, count, length) for states in (query, key, value))
-        mask = _window(length, kwargs.get("sliding_window"), causal=causal, device=query.device)
-        output = scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=causal and mask is None, scale=kwargs.get("scaling"), enable_gqa=grouped
-        )
-        outputs.append(output.transpose(1, 2).reshape(count * length, q.shape[1], v.shape[3]))
+    kind = _Kind(
+        causal=getattr(module, "is_causal", True) if said is None else said,
+        window=kwargs.get("sliding_window"),
+        scale=kwargs.get("scaling"),
+        grouped=query.shape[1] != key.shape[1],
+    )
+    if layout.bounds is not None:
+        longest = max(length for _, _, length in layout.runs)
+        return _at_once((query, key, value), layout.bounds, longest, kind)[None], None
+    outputs = [_one_run(query, key, value, run, kind) for run in layout.runs]
     return (outputs[0] if len(outputs) == 1 else torch.cat(outputs))[None], None
+
+
+def _one_run(query: Tensor, key: Tensor, value: Tensor, run: tuple[int, int, int], kind: _Kind) -> Tensor:
+    q, k, v = (_rows(states, *run) for states in (query, key, value))
+    mask = _near(run[2], kind, query.device)
+    output = scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, is_causal=kind.causal and mask is None, scale=kind.scale, enable_gqa=kind.grouped
+    )
+    return output.transpose(1, 2).reshape(run[1] * run[2], q.shape[1], v.shape[3])
 
 
 def _rows(states: Tensor, start: int, count: int, length: int) -> Tensor:
@@ -47,13 +73,35 @@ def _rows(states: Tensor, start: int, count: int, length: int) -> Tensor:
     return states[0, :, start : start + count * length].view(heads, count, length, width).transpose(0, 1)
 
 
-def _window(length: int, window: int | None, *, causal: bool, device: torch.device) -> Tensor | None:
-    if window is None or length <= window:
+def _near(length: int, kind: _Kind, device: torch.device) -> Tensor | None:
+    """Who may see whom in one text, where a window cuts it off."""
+    if kind.window is None or length <= kind.window:
         return None
     places = torch.arange(length, device=device)
     distance = places[:, None] - places[None]
-    near = distance.abs() < window
-    return near & (distance >= 0) if causal else near
+    near = distance.abs() < kind.window
+    return near & (distance >= 0) if kind.causal else near
+
+
+def _at_once(states: tuple[Tensor, Tensor, Tensor], bounds: Tensor, longest: int, kind: _Kind) -> Tensor:
+    q, k, v = (part[0].transpose(0, 1) for part in states)
+    reach = -1 if kind.window is None else kind.window - 1
+    output = varlen.varlen_attn(
+        q,
+        k,
+        v,
+        bounds,
+        bounds,
+        longest,
+        longest,
+        scale=kind.scale,
+        window_size=(reach, 0 if kind.causal else reach),
+        enable_gqa=kind.grouped,
+        # Splits depend on the longest text of a batch; without them a vector does not depend on its neighbours.
+        num_splits=1,
+    )
+    assert isinstance(output, Tensor)
+    return output
 
 
 def register() -> None:

@@ -18,12 +18,13 @@ from schemas.spec import Dtype, ModelOptions, Spec, Task
 from worker.engine.batching import WaitingPool
 from worker.engine.checkpoint import load_network
 from worker.engine.device import pick_device, pick_dtype
-from worker.engine.forward import Network, decide
+from worker.engine.forward import Network
 from worker.engine.heads import Head, finish, load_heads
 from worker.engine.locate import locate
 from worker.engine.pooling import pool as pool_states
 from worker.engine.tokenizer import Tokenizer
 from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
+from worker.engine.trial import decide
 
 #: Tokens per batch that a device is best at: a CPU core's cache is small, a GPU wants much work at once.
 TOKEN_BUDGETS = {"cpu": 2048, "cuda": 16384}
@@ -46,7 +47,7 @@ class Embedder:
         self.parts = parts
         self.spec = spec
         self.tokenizer = parts.tokenizer
-        self.padded = not parts.network.packed
+        self.padded = parts.network.way == "padded"
         self.device = parts.network.device
         self._heads = [parts.heads[module.path] for module in spec.modules[2:]]
         self._prompt_length = parts.tokenizer.prompt_length(spec.prompt)
@@ -152,7 +153,8 @@ class Embedder:
             "device": str(self.device),
             "dtype": str(network.model.dtype).removeprefix("torch."),
             "network": type(network.model).__name__,
-            "forward": "packed" if network.packed else "padded",
+            "forward": "padded" if self.padded else "packed",
+            "way": network.way,
             "reason": network.reason,
             "token_budget": self.token_budget,
         }

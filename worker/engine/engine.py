@@ -66,6 +66,11 @@ class Engine:
             submission.finish()
         return submission.future
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still takes work; once it does not, only a new process helps."""
+        return self._closed is None
+
     def close(self) -> None:
         """Stop after the batch in hand; who still waits gets an error."""
         self._stop(VecmillError("the engine was closed"))

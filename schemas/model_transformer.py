@@ -1,0 +1,58 @@
+"""The configuration of a Transformer module: its file under all its names, its keys under all theirs."""
+
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import ModelError
+from schemas.model_files import read_object
+
+#: Where the configuration of a Transformer module may lie; the first one with content counts.
+_TRANSFORMER_FILES = tuple(
+    f"sentence_{name}_config.json"
+    for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+#: Old spellings of keys of the Transformer module.
+_TRANSFORMER_RENAMED = {
+    "model_args": "model_kwargs",
+    "tokenizer_args": "processor_kwargs",
+    "config_args": "config_kwargs",
+}
+_TRANSFORMER_KNOWN = frozenset(
+    {"max_seq_length", "do_lower_case", "model_kwargs", "processor_kwargs", "config_kwargs", "unpad_inputs"}
+)
+#: Keys that would change what is embedded in a way the engine does not do; each with the value that changes nothing.
+_TRANSFORMER_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "tokenizer_name_or_path": (None,),
+    "processor_name": (None,),
+    "transformer_task": (None, "feature-extraction"),
+    "modality_config": (None, {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}),
+    "module_output_name": (None, "token_embeddings"),
+    "processing_kwargs": (None, {}),
+    "query_length": (None,),
+    "document_length": (None,),
+    "query_expansion": (None,),
+}
+
+
+def transformer_config(folder: Path) -> dict[str, Any]:
+    """The configuration file of the Transformer module that lies in `folder`, keys in their new spelling."""
+    found = next((content for name in _TRANSFORMER_FILES if (content := read_object(folder / name))), {})
+    return {_TRANSFORMER_RENAMED.get(key, key): value for key, value in found.items()}
+
+
+def resolved_transformer(config: dict[str, Any]) -> dict[str, Any]:
+    """What of a Transformer module's configuration decides vectors; an error for what the engine does not do."""
+    for key, value in config.items():
+        if key in _TRANSFORMER_KNOWN or value in _TRANSFORMER_NEUTRAL.get(key, ()):
+            continue
+        raise ModelError(f"the Transformer module has {key} = {value!r}, which is not supported")
+    arguments = {name: config.get(f"{name}_kwargs") or {} for name in ("model", "processor", "config")}
+    return {
+        "do_lower_case": bool(config.get("do_lower_case")),
+        **{f"{name}_kwargs": _without_trust(values) for name, values in arguments.items()},
+    }
+
+
+def _without_trust(arguments: dict[str, Any]) -> dict[str, Any]:
+    # A model's own file must not be able to switch on its own code.
+    return {key: value for key, value in arguments.items() if key != "trust_remote_code"}

@@ -1,0 +1,54 @@
+"""The command a process without torch talks to: one JSON object out, or one .npy file, and errors on stderr."""
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tiny_models as tiny
+from parity_checks import assert_same_vectors
+from sentence_transformers.sentence_transformer.modules import Normalize
+
+from schemas.spec import Spec
+from worker.engine import Embedder
+
+
+@pytest.fixture
+def folder(base, tmp_path):
+    return tiny.saved(tmp_path / "m", base("bert"), Normalize(), prompts={"query": "query: "})
+
+
+def call(*arguments, given=b""):
+    return subprocess.run([sys.executable, "-m", "worker", *arguments], input=given, capture_output=True, timeout=120)
+
+
+def test_inspect_then_embed(folder):
+    options = ["--dims", "8", "--normalize", "--prompt-name", "query", "--dtype", "float32"]
+    done = call("inspect", str(folder), *options, "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    spec = Spec.model_validate(facts["spec"])
+    assert (spec.dims, spec.prompt, facts["fingerprint"]) == (8, "query: ", spec.fingerprint)
+    assert (facts["device"], facts["dtype"], facts["forward"]) == ("cpu", "float32", "packed")
+    assert facts["reason"]
+    given = json.dumps({"spec": facts["spec"], "texts": tiny.TEXTS, "device": "cpu"}).encode()
+    done = call("embed", given=given)
+    assert done.returncode == 0, done.stderr
+    assert_same_vectors(np.load(io.BytesIO(done.stdout)), Embedder.from_spec(spec).embed(tiny.TEXTS))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "message"),
+    [
+        (["inspect", "./nowhere"], b"", b"./nowhere is no folder"),
+        (["inspect", "./nowhere", "--task", "neither"], b"", b"task"),
+        (["embed"], b"{}", b"no request on stdin"),
+    ],
+)
+def test_errors(arguments, given, message):
+    done = call(*arguments, given=given)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert message in done.stderr
+    assert b"Traceback" not in done.stderr

@@ -1,0 +1,112 @@
+"""What a table may be before a run, and how a refusal reads."""
+
+import os
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from producer.table import check_table, open_table, read_record
+from schemas.arrow import part_schema
+from schemas.errors import TableError
+from schemas.run import SourceOptions
+from tests.unit.parts import a_record, a_spec
+from tests.unit.table.test_commit import committed
+
+SCHEMA = part_schema([], keep_text=False)
+
+
+def check(table, *, spec=None, mode="upsert", schema=SCHEMA):
+    return check_table(str(table), spec=spec or a_spec(), schema=schema, mode=mode)
+
+
+@pytest.fixture
+def table(tmp_path):
+    committed(a_record(tmp_path / "t", rows=25))
+    return tmp_path / "t"
+
+
+def test_a_new_folder_is_fine_and_not_made(tmp_path):
+    assert check(tmp_path / "a" / "b") is None
+    assert not (tmp_path / "a").exists()
+
+
+def test_runs_that_were_not_committed_are_no_strangers(tmp_path):
+    for name in "_runs", "run-1", "_errors", ".cache":
+        (tmp_path / name).mkdir()
+    (tmp_path / "_runs" / "run-1.json").write_text("{}")
+    assert check(tmp_path) is None
+
+
+def test_a_folder_of_other_things_is_refused(tmp_path):
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(TableError, match=r"photo\.jpg"):
+        check(tmp_path)
+
+
+def test_a_file_in_the_way_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(TableError, match="is a file"):
+        check(tmp_path / "file" / "t")
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_user(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setenv("LOGNAME", "somebody")
+    with pytest.raises(TableError, match=f"somebody may not write in {tmp_path}"):
+        check(tmp_path / "t")
+
+
+def test_a_delta_table_of_others_is_refused(tmp_path):
+    write_deltalake(str(tmp_path / "t"), pa.table({"a": [1]}))
+    with pytest.raises(TableError, match="no run of Vecmill"):
+        check(tmp_path / "t")
+
+
+def test_another_fingerprint_is_told_as_what_differs(table):
+    with pytest.raises(TableError) as error:
+        check(table, spec=a_spec(prompt="query: ", max_tokens=128))
+    assert "prompt: '' in the table, 'query: ' in the run" in str(error.value)
+    assert "max_tokens: None in the table, 128 in the run" in str(error.value)
+    assert "dims" not in str(error.value)
+    assert "--mode replace" in str(error.value)
+
+
+def test_where_the_model_lies_does_not_matter(table):
+    with pytest.raises(TableError, match="not built yet"):
+        check(table, spec=a_spec(model="/elsewhere"))
+
+
+def test_other_columns_are_named(table):
+    schema = part_schema([pa.field("year", pa.int32())], keep_text=False)
+    with pytest.raises(TableError, match=r"year is missing in the table, .*integer"):
+        check(table, schema=schema)
+
+
+def test_replace_takes_any_table_of_ours(table):
+    state = check(table, spec=a_spec(prompt="x"), mode="replace", schema=part_schema([], keep_text=True))
+    assert (state.version, state.run, state.spec) == (0, "run-1", a_spec())
+
+
+@pytest.mark.parametrize("mode", ["upsert", "sync"])
+def test_incremental_runs_are_refused_for_now(table, mode):
+    with pytest.raises(TableError, match="not built yet"):
+        check(table, mode=mode)
+
+
+def test_the_spec_is_found_without_the_history(table, monkeypatch):
+    monkeypatch.setattr("producer.table.state.commit_of", lambda history, version: None)
+    assert open_table(str(table)).spec == a_spec()
+    DeltaTable(str(table)).optimize.compact()
+    record = a_record(table, rows=25)
+    (table / "_runs").mkdir()
+    (table / record.path).write_text(record.model_dump_json())
+    assert open_table(str(table)).run == "run-1"
+
+
+def test_records_are_read_back(tmp_path):
+    record = a_record(tmp_path, source=SourceOptions(paths=("x",)))
+    (tmp_path / "_runs").mkdir()
+    (tmp_path / record.path).write_text(record.model_dump_json())
+    assert read_record(str(tmp_path), "run-1") == record
+    assert read_record(str(tmp_path), "run-2") is None

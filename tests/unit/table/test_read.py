@@ -1,0 +1,56 @@
+import os
+
+import numpy as np
+import pytest
+
+from producer.table import list_parts, read, sweep
+from schemas.errors import TableError
+from schemas.job import part_path
+from tests.unit.parts import a_record, encode, write_run
+from tests.unit.table.test_commit import TEXTS, committed
+
+
+@pytest.mark.parametrize("count", [1, 10, 25])
+def test_ids_and_vectors_come_in_the_order_of_the_source(tmp_path, count):
+    record = a_record(tmp_path / "t", rows=count)
+    committed(record, TEXTS[:count])
+    ids, vectors = read(record.table)
+    assert ids == [f"d{n}" for n in range(count)]
+    assert vectors.dtype == np.float32
+    assert np.array_equal(vectors, encode(TEXTS[:count]))
+
+
+def test_what_is_not_there_is_told(tmp_path):
+    with pytest.raises(TableError, match="no table"):
+        read(str(tmp_path))
+    committed(a_record(tmp_path / "t", rows=25))
+    with pytest.raises(TableError, match="no version 3"):
+        read(str(tmp_path / "t"), version=3)
+    (tmp_path / "t" / part_path("run-1", 1)).unlink()
+    with pytest.raises(TableError, match="part-00000001"):
+        read(str(tmp_path / "t"))
+
+
+def test_only_complete_parts_of_the_run_are_parts(tmp_path):
+    record = a_record(tmp_path, rows=25)
+    write_run(record, TEXTS)
+    folder = tmp_path / "run-1"
+    (folder / ".part-00000003.parquet.abc.tmp").write_bytes(b"half")
+    (folder / "part-00000004.parquet").write_bytes(b"PAR1torn")
+    (folder / "part-00000005.parquet").write_bytes((folder / "part-00000000.parquet").read_bytes())
+    (folder / "notes.txt").touch()
+    parts = list_parts(str(tmp_path), "run-1")
+    assert [(part.receipt.job, part.rows) for part in parts] == [(0, 10), (1, 10), (2, 5)]
+    assert [part.size_bytes for part in parts] == [os.path.getsize(tmp_path / part.path) for part in parts]
+    assert list_parts(str(tmp_path), "run-2") == []
+
+
+def test_sweeping_takes_only_what_broken_writes_left(tmp_path):
+    write_run(a_record(tmp_path, rows=25), TEXTS)
+    (tmp_path / "_errors" / "run-1").mkdir(parents=True)
+    for folder in "run-1", "_errors/run-1":
+        (tmp_path / folder / ".part-00000003.parquet.abc.tmp").write_bytes(b"half")
+        (tmp_path / folder / "mine.tmp").touch()
+    assert sweep(str(tmp_path), "run-1") == 2
+    assert sorted(os.listdir(tmp_path / "_errors" / "run-1")) == ["mine.tmp"]
+    assert len(list_parts(str(tmp_path), "run-1")) == 3

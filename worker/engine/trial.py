@@ -1,0 +1,87 @@
+"""Which way texts go through a network, decided by trying when it is loaded: some sequences packed against one by one.
+
+No list of model names can know what the next version of a network does with its keyword arguments.
+"""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worker.engine import attention
+from worker.engine.forward import Network, Way
+from worker.engine.tokens import Ids, Offsets, offsets_of
+
+#: By how much a hidden state may differ from its one-by-one twin, relative to its length.
+_TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
+#: Neighbours of unlike length, and the shortest there is; each goes twice, so that runs are tried too.
+_TRIAL_LENGTHS = frozenset({37, 11, 4, 1})
+#: A sliding window shows only in a longer text; beyond this length the trial itself would take too long.
+_LONGEST_TRIAL = 1024
+
+
+def decide(model: Any, *, device: torch.device, max_tokens: int | None) -> Network:
+    """`model` with the fastest forward that a trial finds equal to one by one."""
+    padding = getattr(model.config, "pad_token_id", None)
+    padded = Network(
+        model=model,
+        device=device,
+        way="padded",
+        reason="",
+        first_position=_first_position(model),
+        padding_id=0 if padding is None else int(padding),
+    )
+    usual = model.config._attn_implementation
+    ids, offsets = _trial(padded, max_tokens)
+    single = torch.cat([padded.hidden(ids[begin:end], np.array([0, end - begin])) for begin, end in pairwise(offsets)])
+    problems: list[str] = []
+    for way in _ways(device, single.dtype):
+        problem = _try(replace(padded, way=way), ids, offsets, single)
+        if not problem:
+            reason = "equal to one by one when tried" + "".join(f"; {earlier}" for earlier in problems)
+            return replace(padded, way=way, reason=reason)
+        problems.append(f"{way} is not usable: {problem}")
+    model.set_attn_implementation(usual)
+    return replace(padded, reason="; ".join(problems))
+
+
+def _ways(device: torch.device, dtype: torch.dtype) -> tuple[Way, ...]:
+    # The kernel that takes all at once exists on a GPU and in half precision only.
+    return ("at-once", "runs") if device.type == "cuda" and dtype != torch.float32 else ("runs",)
+
+
+def _try(network: Network, ids: Ids, offsets: Offsets, single: Tensor) -> str:
+    attention.register()
+    try:
+        network.model.set_attn_implementation(attention.NAME)
+        together = network.hidden(ids, offsets)
+    except Exception as cause:  # whatever a network's reason to refuse, it means the same: not this way
+        return f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
+    if together.shape != single.shape:
+        return "the hidden states have another shape"
+    apart = (together.float() - single.float()).norm(dim=-1) / single.float().norm(dim=-1).clamp(min=1e-9)
+    worst = float(apart.max())
+    return "" if worst <= _TOLERANCE[single.dtype] else f"it differs from one by one by {worst:.1e}"
+
+
+def _trial(network: Network, max_tokens: int | None) -> tuple[Ids, Offsets]:
+    window = getattr(network.model.config, "sliding_window", None)
+    beyond = {window + 9} if isinstance(window, int) and 0 < window < _LONGEST_TRIAL else set()
+    wanted = {min(length, max_tokens or length) for length in _TRIAL_LENGTHS | beyond}
+    offsets = offsets_of(np.repeat(sorted(wanted, reverse=True), 2))
+    vocabulary = network.model.get_input_embeddings().num_embeddings
+    ids = np.random.default_rng(0).integers(0, vocabulary, size=int(offsets[-1]), dtype=np.int32)
+    ids[ids == network.padding_id] = (network.padding_id + 1) % vocabulary
+    return ids, offsets
+
+
+def _first_position(model: Any) -> int:
+    """The position of a text's first token: behind the padding index where a learned table keeps one."""
+    for module in model.modules():
+        padding = getattr(module, "padding_idx", None)
+        if isinstance(padding, int) and isinstance(getattr(module, "position_embeddings", None), torch.nn.Embedding):
+            return padding + 1
+    return 0
