@@ -55,6 +55,9 @@ class Driver:
         try:
             while not self._tick():
                 self._pause.wait(_TICK_SECONDS)
+        except KeyboardInterrupt:
+            self._display.say("stopping: what is in flight here gets a few seconds (Ctrl-C again stops at once)")
+            raise
         finally:
             self._leave_place()
 

@@ -14,7 +14,7 @@ from producer.source import Source
 from schemas.errors import SourceError
 from schemas.record import Record
 
-_MEMORY_LIMIT = "256MB"
+_MEMORY_LIMIT = "128MB"
 _SHOWN = 5
 _DUPLICATES = f"""
     SELECT id, count(*) AS times FROM ids WHERE id IS NOT NULL

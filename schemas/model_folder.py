@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import ModelError
+from schemas.model_checks import check_complete, check_usable
 from schemas.model_files import content_of, read_object
 from schemas.model_length import resolve_length
 from schemas.model_modules import raw_modules, read_modules
@@ -14,16 +15,10 @@ from schemas.model_prompt import resolve_prompt
 from schemas.model_transformer import transformer_config
 from schemas.spec import ModelOptions, Module, Spec
 
-#: Families whose activations leave the range of float16.
-_NO_FLOAT16 = ("t5", "mt5", "umt5", "longt5", "gemma")
 _HIDDEN_KEYS = ("hidden_size", "d_model", "dim", "n_embd")
 
-_NEEDED = {
-    "weights": ("*.safetensors", "pytorch_model*.bin"),
-    "tokenizer": ("tokenizer.json", "vocab.*", "*.model"),
-}
-
 _UNTRAINED = "no modules.json: the model was not trained for sentences; pooling {} was chosen by rule"
+_CUT = "vectors are cut after the model's own normalization and so are not of unit length; --normalize makes them so"
 _CHAT = "the tokenizer has a chat template; texts are embedded plain, not as chat messages"
 
 
@@ -36,9 +31,9 @@ def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None)
     place = folder / modules[0].path
     config = read_object(place / "config.json") or config
     saved = read_object(folder / "config_sentence_transformers.json")
-    _check(folder, place, config=config, saved=saved, options=options)
+    check_usable(folder, place, config=config, saved=saved, options=options)
     if revision is None:
-        _check_complete(place)
+        check_complete(place)
     length = resolve_length(
         options.max_tokens,
         module=transformer_config(place),
@@ -57,7 +52,10 @@ def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None)
         trust_remote_code=options.trust_remote_code,
         warnings=tuple(filter(None, [*warnings, length.warning])),
     )
-    return _ending(spec, config, dims=options.dims or saved.get("truncate_dim"), normalize=options.normalize)
+    spec = _ending(spec, config, dims=options.dims or saved.get("truncate_dim"), normalize=options.normalize)
+    if spec.truncate_dims and not spec.normalize and spec.modules[-1].kind == "Normalize":
+        return spec.model_copy(update={"warnings": (*spec.warnings, _CUT)})
+    return spec
 
 
 def vary(spec: Spec, folder: Path, options: ModelOptions) -> Spec:
@@ -114,33 +112,6 @@ def _overridden(modules: tuple[Module, ...], options: ModelOptions) -> tuple[Mod
         return modules
     pooling = modules[1].model_copy(update={"config": {**modules[1].config, "modes": [options.pooling]}})
     return (modules[0], pooling, *modules[2:])
-
-
-def _check(folder: Path, place: Path, *, config: dict[str, Any], saved: dict[str, Any], options: ModelOptions) -> None:
-    if not config:
-        raise ModelError(f"{place / 'config.json'} is missing or empty", way_out="fetch the model again")
-    if (place / "adapter_config.json").exists():
-        raise ModelError(f"{place} is an adapter", way_out="merge it into its base model, and save that")
-    kind = saved.get("model_type", "SentenceTransformer")
-    if kind != "SentenceTransformer":
-        raise ModelError(
-            f"{folder} is a {kind}, which gives no one vector per text", way_out="use a SentenceTransformer"
-        )
-    if config.get("auto_map") and not options.trust_remote_code:
-        raise ModelError(
-            f"{folder} brings code of its own (auto_map in config.json)",
-            way_out="read that code, then allow it with --trust-remote-code",
-        )
-    family = str(config.get("model_type", ""))
-    if options.dtype == "float16" and family.startswith(_NO_FLOAT16):
-        raise ModelError(f"{family} overflows in float16", way_out="--dtype bfloat16, or float32")
-
-
-def _check_complete(place: Path) -> None:
-    # Of a hub model the producer may hold the JSON files only; a folder must have all.
-    for what, patterns in _NEEDED.items():
-        if not any(True for pattern in patterns for _ in place.glob(pattern)):
-            raise ModelError(f"{place} has no {what}: no {' or '.join(patterns)}", way_out="fetch the model again")
 
 
 def _width(config: dict[str, Any], modules: tuple[Module, ...]) -> int:

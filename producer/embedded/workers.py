@@ -91,4 +91,4 @@ class LocalWorkers:
         log = self._folder / f"worker-{number}.log"
         env = {**self._env, "CUDA_VISIBLE_DEVICES": str(number % self._gpus)} if self._gpus else self._env
         jobs = JOBS_IN_FLIGHT_GPU if self._gpus else JOBS_IN_FLIGHT
-        return GuardedProcess(worker_command(jobs), log=log, env=env, grace_seconds=10)
+        return GuardedProcess(worker_command(jobs), log=log, env=env, grace_seconds=5)

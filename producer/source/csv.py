@@ -11,7 +11,8 @@ import pyarrow as pa
 from producer.source.columns import Columns, Wanted
 from producer.source.lines import SAMPLE_ROWS, unreadable
 from producer.source.paths import SourceFile
-from producer.source.rows import Place, Problems, from_records
+from producer.source.rows import Place, from_records
+from producer.source.values import Problems
 from schemas.errors import SourceError
 
 _BATCH_ROWS = 2_048

@@ -11,7 +11,8 @@ import pyarrow as pa
 from producer.source.columns import Columns, Wanted
 from producer.source.lines import Line, found_schema, line_batches, numbered_lines, open_binary, unreadable
 from producer.source.paths import SourceFile
-from producer.source.rows import Place, Problems, from_records
+from producer.source.rows import Place, from_records
+from producer.source.values import Problems
 from schemas.errors import SourceError
 
 
@@ -75,7 +76,7 @@ class JsonlReader:
     def _second_reading(self, line: Line, error: Exception) -> tuple[Any, str]:
         """Tell a text that is no Unicode, which is the row's problem, from a line that is no JSON."""
         try:
-            record = json.loads(line.data.decode(errors="surrogateescape"), parse_constant=_refuse)
+            record = json.loads(line.data.decode(errors="surrogateescape"))
         except (ValueError, RecursionError):
             raise self._broken(line, str(error)) from None
         if type(record) is not dict or _is_unicode(json.dumps(record, ensure_ascii=False)):
@@ -95,10 +96,6 @@ def _plain_objects(lines: list[Line]) -> list[dict[str, Any]] | None:
     except orjson.JSONDecodeError:
         return None
     return records if all(type(record) is dict for record in records) else None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
 
 
 def _is_unicode(text: str) -> bool:

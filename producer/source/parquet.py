@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 
 from producer.source.columns import Columns, Wanted
 from producer.source.paths import SourceFile
-from producer.source.rows import Place, Problems, from_columns, id_column
+from producer.source.rows import Place, from_columns, id_column
+from producer.source.values import Problems
 from schemas.errors import SourceError
 
 _BATCH_ROWS = 2_048

@@ -4,20 +4,17 @@ A row that cannot be embedded keeps its place: its text is null and its `problem
 where, so that it ends up among the failed rows and its neighbours do not suffer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from producer.source.casts import cast
 from producer.source.columns import Columns
+from producer.source.values import Problems, column_of
 from schemas.arrow import payload_schema
-
-Problems = dict[int, str]
-
-_UNFIT = (pa.ArrowException, ValueError, TypeError, OverflowError)
-_KINDS = {bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +40,9 @@ def from_records(records: list[dict[str, Any]], columns: Columns, place: Place, 
     ids = None
     if columns.id is not None:
         values = [_id(record.get(columns.id)) for record in records]
-        ids = _strict(values, pa.field("id", pa.string()), problems)
-    texts = _strict([record.get(columns.text) for record in records], pa.field("text", pa.string()), problems)
-    kept = [_strict([record.get(field.name) for record in records], field, problems) for field in columns.kept]
+        ids = column_of(values, pa.field("id", pa.string()), problems)
+    texts = column_of([record.get(columns.text) for record in records], pa.field("text", pa.string()), problems)
+    kept = [column_of([record.get(field.name) for record in records], field, problems) for field in columns.kept]
     return _payload(columns, place, [ids, texts, *kept], problems)
 
 
@@ -53,15 +50,14 @@ def from_columns(batch: pa.RecordBatch, columns: Columns, place: Place) -> pa.Re
     """A batch of columns; a value that does not fit its type in the table is the row's problem."""
     problems: Problems = {}
     ids = None if columns.id is None else id_column(batch.column(columns.id), problems)
-    texts = _valid(_cast(batch.column(columns.text), pa.field("text", pa.string()), problems), "text", problems)
-    kept = [_cast(batch.column(field.name), field, problems) for field in columns.kept]
-    kept = [_valid(column, field.name, problems) for column, field in zip(kept, columns.kept, strict=True)]
+    texts = cast(batch.column(columns.text), pa.field("text", pa.string()), problems)
+    kept = [cast(batch.column(field.name), field, problems) for field in columns.kept]
     return _payload(columns, place, [ids, texts, *kept], problems)
 
 
 def id_column(column: pa.Array, problems: Problems) -> pa.Array:
     """A column of ids as strings."""
-    return _valid(_cast(column, pa.field("id", pa.string()), problems), "id", problems)
+    return cast(column, pa.field("id", pa.string()), problems)
 
 
 def _payload(columns: Columns, place: Place, arrays: list[pa.Array | None], problems: Problems) -> pa.RecordBatch:
@@ -90,73 +86,3 @@ def _missing(mask: pa.Array, problem: str, problems: Problems) -> None:
 
 def _id(value: Any) -> Any:
     return str(value) if type(value) is int else value
-
-
-def _strict(values: list[Any], field: pa.Field, problems: Problems) -> pa.Array:
-    """The values as a column of the field's type, with no conversion that changes what a value is."""
-    try:
-        return pa.array(values, field.type)
-    except _UNFIT:
-        fitting = [value if _fits(value, field.type) else None for value in values]
-    for index, (value, fit) in enumerate(zip(values, fitting, strict=True)):
-        if fit is None and value is not None:
-            problems.setdefault(index, _unfit(value, field))
-    return pa.array(fitting, field.type)
-
-
-def _fits(value: Any, type_: pa.DataType) -> bool:
-    try:
-        pa.array([value], type_)
-    except _UNFIT:
-        return False
-    return True
-
-
-def _unfit(value: Any, field: pa.Field) -> str:
-    if isinstance(value, str) and pa.types.is_string(field.type):
-        return f"the {field.name} is not valid UTF-8"
-    wanted = "a text" if pa.types.is_string(field.type) else str(field.type)
-    return f"the {field.name} is {_KINDS.get(type(value), type(value).__name__)}, not {wanted}"
-
-
-def _cast(column: pa.Array, field: pa.Field, problems: Problems) -> pa.Array:
-    """A column in the field's type; nanoseconds are cut to microseconds, nothing else may lose anything."""
-    safe = not pa.types.is_timestamp(column.type)
-    try:
-        return column.cast(field.type, safe=safe)
-    except pa.ArrowException:
-        return _one_by_one(column, lambda one: one.cast(field.type, safe=safe), field, problems)
-
-
-def _valid(column: pa.Array, name: str, problems: Problems) -> pa.Array:
-    """The column, with values that are not valid UTF-8 taken out."""
-    try:
-        column.validate(full=True)
-    except pa.ArrowException:
-        return _one_by_one(column, _validated, pa.field(name, column.type), problems)
-    return column
-
-
-def _validated(column: pa.Array) -> pa.Array:
-    # A slice still validates the whole buffer it points into, so the one value is copied out first.
-    alone = column.take(pa.array([0]))
-    alone.validate(full=True)
-    return alone
-
-
-def _one_by_one(
-    column: pa.Array, convert: Callable[[pa.Array], pa.Array], field: pa.Field, problems: Problems
-) -> pa.Array:
-    """The column converted value by value; those that cannot be are null, and their rows' problem."""
-    values = []
-    for index in range(len(column)):
-        try:
-            values.append(convert(column.slice(index, 1)))
-        except pa.ArrowException:
-            problems.setdefault(index, f"the {field.name} is not valid {_called(field.type)}")
-            values.append(pa.nulls(1, field.type))
-    return pa.concat_arrays(values)
-
-
-def _called(type_: pa.DataType) -> str:
-    return "UTF-8" if pa.types.is_string(type_) else str(type_)

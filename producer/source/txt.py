@@ -9,7 +9,8 @@ import pyarrow as pa
 from producer.source.columns import Columns, Wanted
 from producer.source.lines import Line, line_batches, numbered_lines, open_binary, unreadable
 from producer.source.paths import SourceFile
-from producer.source.rows import Place, Problems, from_records
+from producer.source.rows import Place, from_records
+from producer.source.values import Problems
 from schemas.errors import SourceError
 
 

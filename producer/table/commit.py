@@ -47,11 +47,9 @@ def commit(record: RunRecord, parts: Sequence[Part]) -> int:
 
 
 def committed_version(table: str, run: str) -> int | None:
-    """The version that a run was committed as, or None where it was not."""
-    if not DeltaTable.is_deltatable(table):
-        return None
-    log = DeltaTable(table)
-    return None if log.transaction_version(run) is None else _version_of(log, run)
+    """The version a run was committed as, or None where it was not."""
+    log = DeltaTable(table) if DeltaTable.is_deltatable(table) else None
+    return _version_of(log, run) if log is not None and log.transaction_version(run) is not None else None
 
 
 def _publish(record: RunRecord, parts: list[Part], log: DeltaTable | None) -> None:

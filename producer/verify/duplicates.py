@@ -19,7 +19,7 @@ def check_duplicates(files: list[LiveFile]) -> list[Finding]:
     if not files:
         return []
     with tempfile.TemporaryDirectory(prefix="vecmill-verify-") as folder:
-        settings = {"memory_limit": "256MB", "temp_directory": folder, "preserve_insertion_order": "false"}
+        settings = {"memory_limit": "128MB", "temp_directory": folder, "preserve_insertion_order": "false"}
         with duckdb.connect(config=settings) as connection:
             try:
                 rows = connection.execute(_DUPLICATES, {"files": [file.path for file in files]}).fetchall()

@@ -10,6 +10,7 @@ from parity_checks import assert_same_ids, assert_same_vectors, load_oracle
 from sentence_transformers.sentence_transformer.modules import Normalize
 
 from schemas.errors import ModelError
+from schemas.model_folder import resolve
 from schemas.spec import ModelOptions
 from worker.engine import Embedder
 from worker.engine.engine import Engine
@@ -66,6 +67,8 @@ def test_dims_and_normalize(base, agree, tmp_path, call, unit):
     embedder, _ = agree(folder, **call)
     lengths = np.linalg.norm(embedder.embed(tiny.TEXTS, **call), axis=1)
     assert bool(np.allclose(lengths, 1, atol=1e-5)) is bool(call.get("normalize"))
+    spec = resolve(folder, ModelOptions(model=str(folder), **call))
+    assert any("not of unit length" in warning for warning in spec.warnings) is (unit and call == {"dims": 8})
 
 
 def test_normalize_false_takes_out_the_models_own(base, tmp_path):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.engine.batching import WaitingPool
@@ -24,6 +24,7 @@ def drain(pool, budget):
         yield oldest, pool.take(budget)
 
 
+@settings(deadline=None)
 @given(jobs=jobs, budget=st.integers(1, 200), padded=st.booleans())
 def test_every_sequence_goes_exactly_once(jobs, budget, padded):
     pool = filled(jobs, padded=padded)
@@ -32,6 +33,7 @@ def test_every_sequence_goes_exactly_once(jobs, budget, padded):
     assert len(pool) == 0
 
 
+@settings(deadline=None)
 @given(jobs=jobs, budget=st.integers(1, 200), padded=st.booleans())
 def test_the_budget_is_held_but_for_a_sequence_alone(jobs, budget, padded):
     for _, batch in drain(filled(jobs, padded=padded), budget):
@@ -40,6 +42,7 @@ def test_the_budget_is_held_but_for_a_sequence_alone(jobs, budget, padded):
         assert cost <= budget or len(sizes) == 1
 
 
+@settings(deadline=None)
 @given(jobs=jobs, budget=st.integers(1, 200), padded=st.booleans())
 def test_the_oldest_job_sends_its_longest_in_every_batch(jobs, budget, padded):
     sent = {number: set() for number in range(len(jobs))}
@@ -50,6 +53,7 @@ def test_the_oldest_job_sends_its_longest_in_every_batch(jobs, budget, padded):
         assert max(left.values()) in [jobs[oldest][row] for row in left if row in sent[oldest]]
 
 
+@settings(deadline=None)
 @given(jobs=jobs, budget=st.integers(1, 200), padded=st.booleans())
 def test_a_batch_comes_longest_first(jobs, budget, padded):
     for _, batch in drain(filled(jobs, padded=padded), budget):
@@ -57,6 +61,7 @@ def test_a_batch_comes_longest_first(jobs, budget, padded):
         assert sizes == sorted(sizes, reverse=True)
 
 
+@settings(deadline=None)
 @given(jobs=jobs, budget=st.integers(1, 200))
 def test_a_packed_batch_is_full_where_anything_would_fit(jobs, budget):
     pool = filled(jobs, padded=False)
@@ -66,6 +71,7 @@ def test_a_packed_batch_is_full_where_anything_would_fit(jobs, budget):
         assert not shorter or sum(sizes) + max(shorter) > budget
 
 
+@settings(deadline=None)
 @given(jobs=jobs, budget=st.integers(1, 200), gone=st.integers(0, 4))
 def test_a_removed_job_is_forgotten(jobs, budget, gone):
     pool = filled(jobs, padded=False)

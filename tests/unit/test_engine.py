@@ -61,7 +61,7 @@ def wanted(texts):
 texts = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=12), max_size=20)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(jobs=st.lists(texts, min_size=1, max_size=6), padded=st.booleans())
 def test_every_caller_gets_its_own_vectors_in_order(jobs, padded):
     engine, embedder = Engine(), Arithmetic(padded=padded)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.engine.pooling import POOLERS, pool
@@ -32,6 +32,7 @@ def config(*modes, include_prompt=True):
 
 
 @pytest.mark.parametrize("mode", POOLERS)
+@settings(deadline=None)
 @given(lengths=lengths, prompt=st.integers(0, 3))
 def test_each_text_is_pooled_as_if_alone(mode, lengths, prompt):
     hidden, offsets = states(lengths), offsets_of(np.array(lengths))
@@ -44,6 +45,7 @@ def test_each_text_is_pooled_as_if_alone(mode, lengths, prompt):
         assert np.abs(pooled[row] - wanted).max() < 1e-5
 
 
+@settings(deadline=None)
 @given(lengths=lengths)
 def test_several_modes_stand_side_by_side(lengths):
     hidden, offsets = states(lengths), offsets_of(np.array(lengths))
@@ -69,6 +71,7 @@ def test_a_sum_of_half_precision_states_is_kept_in_float32():
     assert pool(hidden, np.array([0, 4096]), config("mean")).item() == 100.0
 
 
+@settings(deadline=None)
 @given(lengths=st.lists(st.integers(1, 4), max_size=20))
 def test_runs_spell_out_the_lengths_again(lengths):
     offsets = offsets_of(np.array(lengths, dtype=np.int64))

@@ -9,17 +9,13 @@ import time
 from concurrent.futures import Future
 from typing import Protocol
 
-import numpy as np
 import torch
 
 from schemas.errors import VecmillError
 from schemas.spec import Spec
 from worker.engine.batching import WaitingPool
-from worker.engine.submission import Encoded, Submission
-from worker.engine.tokens import Ids, Index, Offsets, Tokens, Vectors
-
-#: Some rows of some submissions, those of equal length being neighbours.
-Batch = list[tuple[Submission, Index]]
+from worker.engine.submission import Batch, Encoded, Submission, deliver, gather, halves
+from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
 
 
 class Encodes(Protocol):
@@ -69,7 +65,7 @@ class Engine:
     @property
     def alive(self) -> bool:
         """Whether it still takes work; once it does not, only a new process helps."""
-        return self._closed is None
+        return self._stopped is None
 
     def close(self) -> None:
         """Stop after the batch in hand; who still waits gets an error."""
@@ -107,13 +103,13 @@ class Engine:
     def _encode(self, embedder: Encodes, batch: Batch) -> None:
         began = time.perf_counter()
         try:
-            vectors = embedder.forward_batch(*_gather(batch))
+            vectors = embedder.forward_batch(*gather(batch))
         except torch.AcceleratorError:
             raise  # the device itself is lost: every row would fail, and none is at fault
         except Exception as cause:
             self._halve(embedder, batch, cause)
             return
-        _deliver(batch, vectors, seconds=time.perf_counter() - began, padded=embedder.padded)
+        deliver(batch, vectors, seconds=time.perf_counter() - began, padded=embedder.padded)
         self._settle(batch)
 
     def _halve(self, embedder: Encodes, batch: Batch, cause: Exception) -> None:
@@ -125,7 +121,7 @@ class Engine:
             return
         if isinstance(cause, torch.OutOfMemoryError):
             self._shrink(batch)
-        for half in _halves(batch, rows // 2):
+        for half in halves(batch, rows // 2):
             self._encode(embedder, half)
 
     def _shrink(self, batch: Batch) -> None:
@@ -150,33 +146,3 @@ class Engine:
             self._wake.notify()
         for submission in left:
             submission.future.set_exception(VecmillError(f"the engine has stopped: {cause}"))
-
-
-def _gather(batch: Batch) -> tuple[Ids, Offsets]:
-    taken = [submission.tokens.take(rows) for submission, rows in batch]
-    ids = np.concatenate([ids for ids, _ in taken])
-    lengths = np.concatenate([np.diff(offsets) for _, offsets in taken])
-    return ids, np.concatenate(([0], np.cumsum(lengths)))
-
-
-def _deliver(batch: Batch, vectors: Vectors, *, seconds: float, padded: bool) -> None:
-    """To each submission its vectors, and its share of the time by its tokens."""
-    longest = max(int(submission.lengths[rows].max()) for submission, rows in batch)
-    costs = [len(rows) * longest if padded else submission.cost(rows) for submission, rows in batch]
-    begin = 0
-    for (submission, rows), cost in zip(batch, costs, strict=True):
-        mine = vectors[begin : begin + len(rows)]
-        submission.receive(rows, mine, padded_tokens=cost, seconds=seconds * cost / sum(costs))
-        begin += len(rows)
-
-
-def _halves(batch: Batch, rows: int) -> tuple[Batch, Batch]:
-    """The first `rows` rows of a batch, and the rest."""
-    first: Batch = []
-    rest: Batch = []
-    for submission, index in batch:
-        cut = min(rows, len(index))
-        rows -= cut
-        first += [(submission, index[:cut])] if cut else []
-        rest += [(submission, index[cut:])] if cut < len(index) else []
-    return first, rest

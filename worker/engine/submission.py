@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from worker.engine.tokens import Index, Tokens, Vectors
+from worker.engine.tokens import Ids, Index, Offsets, Tokens, Vectors, offsets_of
 
 _EMPTY = "the text has no token"
 _NOT_FINITE = "the vector is not finite"
@@ -68,3 +68,38 @@ class Submission:
         self.future.set_result(
             Encoded(self._vectors, self._failures, padded_tokens=self._padded_tokens, seconds=self._seconds)
         )
+
+
+#: Some rows of some submissions, those of equal length being neighbours.
+Batch = list[tuple[Submission, Index]]
+
+
+def gather(batch: Batch) -> tuple[Ids, Offsets]:
+    """The ids of a batch, flat, and where each text begins and ends."""
+    taken = [submission.tokens.take(rows) for submission, rows in batch]
+    ids = np.concatenate([ids for ids, _ in taken])
+    lengths = np.concatenate([np.diff(offsets) for _, offsets in taken])
+    return ids, offsets_of(lengths)
+
+
+def deliver(batch: Batch, vectors: Vectors, *, seconds: float, padded: bool) -> None:
+    """To each submission its vectors, and its share of the time by its tokens."""
+    longest = max(int(submission.lengths[rows].max()) for submission, rows in batch)
+    costs = [len(rows) * longest if padded else submission.cost(rows) for submission, rows in batch]
+    begin = 0
+    for (submission, rows), cost in zip(batch, costs, strict=True):
+        mine = vectors[begin : begin + len(rows)]
+        submission.receive(rows, mine, padded_tokens=cost, seconds=seconds * cost / sum(costs))
+        begin += len(rows)
+
+
+def halves(batch: Batch, rows: int) -> tuple[Batch, Batch]:
+    """The first `rows` rows of a batch, and the rest."""
+    first: Batch = []
+    rest: Batch = []
+    for submission, index in batch:
+        cut = min(rows, len(index))
+        rows -= cut
+        first += [(submission, index[:cut])] if cut else []
+        rest += [(submission, index[cut:])] if cut < len(index) else []
+    return first, rest

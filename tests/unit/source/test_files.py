@@ -35,6 +35,7 @@ def test_positions_and_seeking_go_over_files(corpus):
 def test_limit_is_the_first_rows(corpus, limit):
     everything = all_rows(corpus)
     assert all_rows(corpus, limit=limit) == everything[:limit]
+    assert all(batch.rows.num_rows for batch in opened(corpus, limit=limit).batches())
     assert sum(map(len, opened(corpus, limit=limit).ids())) == min(limit, 5)
 
 

@@ -5,11 +5,13 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from producer.source import Cursor
+from producer.source.parquet import _groups_from
 from schemas.errors import SourceError
 from tests.unit.source.corpora import all_rows, opened, write_jsonl, write_parquet
 
@@ -54,6 +56,26 @@ def test_seeking_gives_the_rest(tmp_path, kind, start):
     path = _write(tmp_path, kind, ROWS)
     everything = all_rows(path)
     assert all_rows(path, start=Cursor(0, start, start)) == everything[start:]
+
+
+def test_row_groups_before_the_start_are_not_read(tmp_path):
+    metadata = pq.read_metadata(_write(tmp_path, "parquet", ROWS))
+    assert [_groups_from(metadata, start) for start in (0, 6, 7, 29, 30)] == [
+        ([0, 1, 2, 3, 4], 0),
+        ([0, 1, 2, 3, 4], 6),
+        ([1, 2, 3, 4], 0),
+        ([4], 1),
+        ([], 0),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "csv"])
+def test_batches_are_bounded_in_rows_and_in_text(tmp_path, kind):
+    short = [{"id": f"d{n}", "text": "x"} for n in range(5000)]
+    assert max(batch.rows.num_rows for batch in opened(_write(tmp_path, kind, short)).batches()) <= 2048
+    if kind != "parquet":
+        long = [{"id": f"d{n}", "text": "x" * 500_000} for n in range(30)]
+        assert max(batch.rows.num_rows for batch in opened(_write(tmp_path, kind, long)).batches()) <= 9
 
 
 def test_txt_is_one_text_a_line_and_ids_are_positions(tmp_path):

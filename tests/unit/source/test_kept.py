@@ -69,6 +69,24 @@ def test_a_kept_value_that_does_not_fit_is_a_row_problem(tmp_path):
     assert (last["problem"], last["text"]) == ("a.jsonl line 1501: the year is a text, not int64", None)
 
 
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [(1, 1.5), (1, True), (1.5, True), (["a"], "bc"), ({"a": 1}, {"a": 1, "b": 2}), ([1], [1.5]), (1, 2**70), ("a", 1)],
+)
+def test_no_json_value_is_bent_to_fit(tmp_path, first, other):
+    rows = [{"id": n, "text": "t", "x": first} for n in range(1000)] + [{"id": 1000, "text": "t", "x": other}]
+    *good, last = all_rows(write_jsonl(tmp_path / "a.jsonl", rows), keep=("x",))
+    assert {row["problem"] for row in good} == {None}
+    assert good[0]["x"] == first
+    assert "line 1001: the x is " in last["problem"]
+    assert last["x"] is None
+
+
+def test_whole_numbers_fit_where_the_first_rows_have_fractions(tmp_path):
+    rows = [{"id": 1, "text": "t", "x": 0.5}, {"id": 2, "text": "t", "x": 2}, {"id": 3, "text": "t"}]
+    assert [row["x"] for row in all_rows(write_jsonl(tmp_path / "a.jsonl", rows), keep=("x",))] == [0.5, 2.0, None]
+
+
 def test_csv_types_are_those_of_the_first_rows(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("id,text,year,share,zip,yes\n1,a,1999,0.5,007,true\n2,b,,1,010,False\n")

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from producer.table import commit, history, list_parts, open_table, read
+from producer.table import commit, committed_version, history, list_parts, open_table, read
 from producer.table.log import live_files, open_log
 from schemas.errors import RunFailed, TableError
 from schemas.job import part_path
@@ -54,11 +54,24 @@ def test_every_reader_reads_the_same_vectors(tmp_path):
     assert polars["id"].to_list() == [row[0] for row in duck] == folder.column("id").to_pylist()
 
 
+def test_plain_readers_find_the_rows_beside_failed_ones_and_records(tmp_path):
+    record = a_record(tmp_path / "t", rows=2)
+    write_job(record, 0, a_payload(["a", None], problems=[None, "null"]))
+    commit(record, list_parts(record.table, record.run))
+    (tmp_path / "t" / "_runs").mkdir()
+    (tmp_path / "t" / record.path).write_text("{}")
+    assert pq.read_table(record.table).num_rows == 1
+    assert pl.read_parquet(f"{record.table}/[!_]*/*.parquet").height == 1
+    assert duckdb.sql(f"SELECT count(*) FROM '{record.table}/[!_]*/*.parquet'").fetchall() == [(1,)]
+
+
 def test_committing_twice_is_one_version(tmp_path):
     record = a_record(tmp_path / "t", rows=25)
     assert committed(record) == 0
     assert commit(record, list_parts(record.table, record.run)) == 0
     assert commit(record, []) == 0
+    assert committed_version(record.table, "run-1") == 0
+    assert committed_version(record.table, "run-2") is None
     assert DeltaTable(record.table).version() == 0
     assert len(os.listdir(tmp_path / "t" / "_delta_log")) == 1
 

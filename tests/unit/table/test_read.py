@@ -1,4 +1,7 @@
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,8 @@ from schemas.errors import TableError
 from schemas.job import part_path
 from tests.unit.parts import a_record, encode, write_run
 from tests.unit.table.test_commit import TEXTS, committed
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("count", [1, 10, 25])
@@ -53,4 +58,21 @@ def test_sweeping_takes_only_what_broken_writes_left(tmp_path):
         (tmp_path / folder / "mine.tmp").touch()
     assert sweep(str(tmp_path), "run-1") == 2
     assert sorted(os.listdir(tmp_path / "_errors" / "run-1")) == ["mine.tmp"]
+    assert len(list_parts(str(tmp_path), "run-1")) == 3
+
+
+def test_a_process_that_dies_while_writing_leaves_no_part(tmp_path):
+    script = (
+        "import os, sys\n"
+        "from worker.output import LocalFolder\n"
+        f"with LocalFolder({str(tmp_path)!r}).write('run-1/part-00000000.parquet') as stream:\n"
+        "    stream.write(b'PAR1' + b'x' * 100_000)\n"
+        "    stream.flush()\n"
+        "    os._exit(9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 9
+    assert [name.endswith(".tmp") for name in os.listdir(tmp_path / "run-1")] == [True]
+    assert list_parts(str(tmp_path), "run-1") == []
+    assert sweep(str(tmp_path), "run-1") == 1
+    write_run(a_record(tmp_path, rows=25), TEXTS)
     assert len(list_parts(str(tmp_path), "run-1")) == 3
