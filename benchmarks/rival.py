@@ -13,8 +13,8 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 BATCH_SIZES = (8, 16, 32, 64, 128)
-#: Texts on which the batch sizes are tried: spread over the corpus, and many batches even of the largest size.
-SAMPLE = 1_024
+#: Texts on which the batch sizes are tried: spread over the corpus, and some batches even of the largest size.
+SAMPLE = 512
 
 
 def main(corpus: str, model_folder: str) -> None:
