@@ -3,10 +3,16 @@
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from schemas.errors import ModelError
 from schemas.model_folder import resolve
+from schemas.model_name import folder_named, hub_id
 from schemas.spec import ModelOptions, Spec
 
 #: What a spec is read from; weights stay where they are.
@@ -15,13 +21,12 @@ _DESCRIPTIONS = ["*.json", "*.txt", "*.model", "*.jinja"]
 
 def resolve_model(options: ModelOptions) -> Spec:
     """The spec of a hub id or a folder; raises `ModelError` where it is unknown or would give wrong vectors."""
-    folder = Path(options.model).expanduser()
-    if folder.is_dir():
-        return resolve(folder.resolve(), options)
-    if folder.exists() or options.model.startswith((".", "/", "~")) or options.model.count("/") > 1:
-        raise ModelError(f"{options.model} is not a folder", way_out="name a folder with config.json, or a hub id")
-    snapshot = _download(options)
-    return resolve(snapshot, options, revision=snapshot.name)
+    folder = folder_named(options.model)
+    if folder is not None:
+        return resolve(folder, options)
+    named = options.model_copy(update={"model": hub_id(options.model)})
+    snapshot = _download(named)
+    return resolve(snapshot, named, revision=snapshot.name)
 
 
 def _download(options: ModelOptions) -> Path:
@@ -31,11 +36,11 @@ def _download(options: ModelOptions) -> Path:
         raise ModelError(
             f"the hub has no model {options.model!r}, or it is private", way_out="check the name, or set HF_TOKEN"
         ) from error
+    except (RevisionNotFoundError, ValueError) as error:
+        raise ModelError(f"the hub has no {options.model!r} at that revision or name: {error}") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise ModelError(
             f"the model {options.model!r} is neither a folder here nor in the local cache, and the hub does not answer",
             way_out="name a folder, or connect to the hub once so that the cache holds it",
         ) from error
-    except ValueError as error:
-        raise ModelError(f"{options.model!r} is no model name: {error}", way_out="name a folder or a hub id") from error
     return Path(path)

@@ -33,7 +33,7 @@ def a_spec(**changes) -> Spec:
 def a_record(table, run="run-1", **changes) -> RunRecord:
     source = changes.pop("source", SourceOptions(paths=("corpus",)))
     values = {"run": run, "table": str(table), "source": source, "spec": a_spec(), "rows": 0, "job_rows": 100}
-    return RunRecord(**{**values, "created_at": 1.0, **changes})
+    return RunRecord(**{**values, "source_state": "s", "created_at": 1.0, **changes})
 
 
 def a_receipt(record: RunRecord, job: int = 0, *, first: int = 0, rows: int = 1) -> Receipt:

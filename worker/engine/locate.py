@@ -9,6 +9,7 @@ from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from schemas.errors import ModelError
+from schemas.model_name import folder_named, hub_id
 
 _SMALL_FILES = ("*.json", "*.txt", "*.model", "*.py", "*.jinja")
 #: Exports and checkpoints of other frameworks hold the same model once more.
@@ -17,17 +18,11 @@ _IGNORED = ("onnx/*", "openvino/*", "*/onnx/*", "*/openvino/*", "training_args.b
 
 def locate(model: str, revision: str | None = None) -> tuple[Path, str | None]:
     """The folder that holds the model's files, and its commit where it came from a hub."""
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return folder.resolve(), None
-    if model.startswith((".", "/", "~")) or model.count("/") > 1:
-        raise ModelError(f"{model} is no folder", way_out="give a folder that holds a model, or a hub id like org/name")
-    return _snapshot(model, revision)
+    folder = folder_named(model)
+    return (folder, None) if folder is not None else _snapshot(hub_id(model), revision)
 
 
-def _snapshot(model: str, revision: str | None) -> tuple[Path, str]:
-    # As in sentence-transformers, a name without an organisation is one of its own models.
-    name = model if "/" in model else f"sentence-transformers/{model}"
+def _snapshot(name: str, revision: str | None) -> tuple[Path, str]:
     try:
         weights = _weight_patterns(name, revision)
         folder = snapshot_download(
@@ -45,7 +40,7 @@ def _snapshot(model: str, revision: str | None) -> tuple[Path, str]:
 def _weight_patterns(name: str, revision: str | None) -> tuple[str, ...]:
     try:
         files = HfApi().list_repo_files(name, revision=revision)
-    except (HfHubHTTPError, OSError):
-        # Offline the cache is taken as it is: a repository that is not there is reported by the snapshot itself.
+    except Exception:
+        # However the hub fails to answer, the cache is taken as it is, and what is not there the snapshot reports.
         return ("*.safetensors", "*.bin")
     return ("*.safetensors",) if any(file.endswith(".safetensors") for file in files) else ("*.bin",)
