@@ -28,6 +28,8 @@ _TICK_SECONDS = 0.25
 _PATIENCE_SECONDS = 120.0
 #: So many dead jobs beside none that got done mean that nothing will.
 _HOPELESS_JOBS = 3
+#: So many different causes are told; a run in which everything fails differently shall not flood its log.
+_MOST_CAUSES = 20
 
 Parts = Callable[[], Mapping[int, Receipt]]
 
@@ -47,6 +49,7 @@ class Driver:
         self._feeder: Feeder | None = None
         self._away_since: float | None = None
         self._done = -1
+        self._told: set[str] = set()
         self._pause = threading.Event()
 
     def run(self) -> None:
@@ -106,9 +109,17 @@ class Driver:
         workers = len(living_workers(self._broker.client))
         view = self._rates.view(progress, queued=queued(self._broker.client), workers=workers)
         self._display.show(view)
+        self._tell_causes()
         if progress.done > self._done and self._broker.cluster is not None:
             self._broker.cluster.progressed()
         self._done = progress.done
+
+    def _tell_causes(self) -> None:
+        """Say once what made a worker give a job back: the run may go well all the same, or may be about to fail."""
+        for job, cause in self._ledger.causes().items():
+            if cause not in self._told and len(self._told) < _MOST_CAUSES:
+                self._told.add(cause)
+                self._display.say(f"job {job} was given back and will be tried again: {cause}")
 
     def _judge(self, progress: Progress) -> bool:
         if progress.state == "cancelled":

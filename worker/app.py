@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from celery.signals import celeryd_init, worker_init, worker_shutdown
@@ -19,8 +19,10 @@ from pydantic import ValidationError
 
 from schemas.job import Job
 from schemas.transport import CELERY_SETTINGS, QUEUE, TASK_NAME
-from worker.runtime import Runtime
 from worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from worker.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ app.conf.update(
 )
 app.add_defaults(lambda: {"broker_url": os.environ.get("VECMILL_BROKER_URL")})
 
-_runtime: Runtime | None = None
+_runtime: "Runtime | None" = None
 
 
 @celeryd_init.connect
@@ -51,6 +53,9 @@ def _refuse_forks(conf: Any, options: dict[str, Any], **_: Any) -> None:
 
 @worker_init.connect
 def _boot(**_: Any) -> None:
+    # Only a worker needs torch: `celery inspect` and the like import this module, too, and shall not wait for it.
+    from worker.runtime import Runtime
+
     global _runtime
     worker = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     try:

@@ -5,13 +5,14 @@ Fetches only what decides vectors. Knows nothing of what is inside the files.
 
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, is_offline_mode, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from schemas.errors import ModelError
 from schemas.model_name import folder_named, hub_id
 
 _SMALL_FILES = ("*.json", "*.txt", "*.model", "*.py", "*.jinja")
+_ANY_WEIGHTS = ("*.safetensors", "*.bin")
 #: Exports and checkpoints of other frameworks hold the same model once more.
 _IGNORED = ("onnx/*", "openvino/*", "*/onnx/*", "*/openvino/*", "training_args.bin", "optimizer.*")
 
@@ -38,9 +39,11 @@ def _snapshot(name: str, revision: str | None) -> tuple[Path, str]:
 
 
 def _weight_patterns(name: str, revision: str | None) -> tuple[str, ...]:
+    if is_offline_mode():
+        return _ANY_WEIGHTS
     try:
         files = HfApi().list_repo_files(name, revision=revision)
     except Exception:
         # However the hub fails to answer, the cache is taken as it is, and what is not there the snapshot reports.
-        return ("*.safetensors", "*.bin")
+        return _ANY_WEIGHTS
     return ("*.safetensors",) if any(file.endswith(".safetensors") for file in files) else ("*.bin",)
