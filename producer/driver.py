@@ -106,13 +106,22 @@ class Driver:
         queue.publish(run, lost)
 
     def _show(self, progress: Progress) -> None:
-        workers = len(living_workers(self._broker.client))
-        view = self._rates.view(progress, queued=queued(self._broker.client), workers=workers)
+        workers = [beat.worker for beat in living_workers(self._broker.client)]
+        view = self._rates.view(progress, queued=queued(self._broker.client), workers=len(workers))
         self._display.show(view)
         self._tell_causes()
         if progress.done > self._done and self._broker.cluster is not None:
             self._broker.cluster.progressed()
         self._done = progress.done
+        self._check_willing(workers, progress)
+
+    def _check_willing(self, workers: list[str], progress: Progress) -> None:
+        refusals = self._ledger.refusals()
+        if workers and not progress.done and all(worker in refusals for worker in workers):
+            raise RunFailed(
+                f"none of the {len(workers)} worker(s) takes part in run {self._record.run}:\n{refusals[workers[0]]}",
+                way_out=self._retry,
+            )
 
     def _tell_causes(self) -> None:
         """Say once what made a worker give a job back: the run may go well all the same, or may be about to fail."""
