@@ -54,8 +54,9 @@ def open_broker(record: RunRecord, where: Where) -> Iterator[Broker]:
 
 
 def receipts(record: RunRecord) -> Mapping[int, Receipt]:
-    """The receipts of the parts that exist, by job."""
-    return {part.receipt.job: part.receipt for part in list_parts(record.table, record.run)}
+    """The receipts of the run's parts that exist, by job; what was made with another spec is no part of it."""
+    found = (part.receipt for part in list_parts(record.table, record.run))
+    return {receipt.job: receipt for receipt in found if receipt.fingerprint == record.spec.fingerprint}
 
 
 def result(record: RunRecord, *, seconds: float) -> Result:

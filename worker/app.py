@@ -6,6 +6,7 @@ is what `vecmill worker` starts. The message is only a name, so a message cannot
 anything but a job that the ledger lists, with a model and into a folder that its own settings allow.
 """
 
+import atexit
 import logging
 import os
 import socket
@@ -13,7 +14,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
-from celery.signals import celeryd_init, worker_init, worker_shutdown
+from celery.signals import celeryd_init, worker_init
 from kombu import Queue
 from pydantic import ValidationError
 
@@ -62,16 +63,12 @@ def _boot(**_: Any) -> None:
         settings = WorkerSettings.from_env({**os.environ, "VECMILL_BROKER_URL": app.conf.broker_read_url or ""})
         _runtime = Runtime(settings, worker=worker)
         _runtime.start()
+        # Celery's own shutdown signal comes while jobs are still at work, and they need engine and leases to finish.
+        atexit.register(_runtime.stop)
     except Exception as error:
         # Celery would log it and go on with a worker that can do nothing.
         log.exception("the worker cannot start", extra={"action": "boot_failed"})
         raise SystemExit(f"the worker cannot start: {error}") from error
-
-
-@worker_shutdown.connect
-def _shut_down(**_: Any) -> None:
-    if _runtime is not None:
-        _runtime.stop()
 
 
 @app.task(name=TASK_NAME)

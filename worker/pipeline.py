@@ -77,7 +77,7 @@ class Pipeline:
         record = self._runs.record(job.run)
         folder = LocalFolder(record.table)
         durable = read_receipt(folder.path(job.part))
-        if durable is not None:
+        if durable is not None and durable.fingerprint == record.spec.fingerprint:
             return durable
         embedder = self._models.load(record.spec)
         payload = self._ledger.payload(job)

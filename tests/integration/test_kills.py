@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from producer.embedded.redis_server import RedisServer
-from producer.ledger import Ledger
+from producer.ledger import Ledger, living_workers
 from tests.integration.conftest import Processes, wait_until
 from tests.integration.test_runs import assert_holds_each_once
 
@@ -51,6 +51,29 @@ def test_a_killed_worker(
     output, _ = run.communicate(timeout=150)
     assert run.returncode == 0, run.log.read_text()  # type: ignore[attr-defined]
     assert json.loads(output.splitlines()[-1])["embedded"] == ROWS
+    assert_holds_each_once(table, ROWS)
+
+
+def test_a_worker_that_is_told_to_end_finishes_what_it_has(
+    vecmill: Processes, server: RedisServer, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    table, broker = tmp_path / "table", {"VECMILL_BROKER_URL": server.url}
+    ledger = Ledger(redis.Redis.from_url(server.url), RUN)
+    leaving = vecmill.start("worker", "--allow-root", tmp_path, **broker)
+    run = vecmill.start(*embed(corpus(ROWS), tiny_model, table), **broker)
+    wait_until(lambda: len(parts(table)) >= 3, or_ended=run)
+    leaving.send_signal(signal.SIGTERM)
+    assert leaving.wait(timeout=60) == 0
+    log = leaving.log.read_text()  # type: ignore[attr-defined]
+    assert "attempt" not in log, "nothing was given back"
+    progress = ledger.progress()
+    assert progress is not None
+    assert (progress.leased, progress.ended) == (0, False)
+    assert len(parts(table)) == progress.done
+    assert not living_workers(redis.Redis.from_url(server.url)), "it left the list"
+    vecmill.start("worker", "--allow-root", tmp_path, **broker)
+    run.communicate(timeout=150)
+    assert run.returncode == 0, run.log.read_text()  # type: ignore[attr-defined]
     assert_holds_each_once(table, ROWS)
 
 

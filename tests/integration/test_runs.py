@@ -1,6 +1,7 @@
 """Whole runs, from files to a committed table, through real processes."""
 
 import json
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable
@@ -77,6 +78,22 @@ def test_a_committed_run_is_left_alone(
     other = vecmill.run(*command, "--max-tokens", "8")
     assert other.returncode == 2
     assert "begun with another model" in other.stderr
+
+
+def test_a_hub_model_from_the_local_cache(
+    vecmill: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "hub" / "models--acme--tiny"
+    shutil.copytree(tiny_model, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    table, cache = tmp_path / "table", {"HF_HUB_CACHE": str(tmp_path / "hub")}
+    command = ["embed", corpus(300), "--model", "acme/tiny", "--to", table, "--workers", "1", "--dtype", "float32"]
+    result = outcome(vecmill.run(*command, "--json", **cache))
+    assert_equals_oracle(table, tiny_model, 300)
+    record = json.loads((table / "_runs" / f"{result['run']}.json").read_text())
+    assert (record["spec"]["model"], record["spec"]["content"]) == ("acme/tiny", f"hub:{commit}")
 
 
 def test_a_table_is_replaced_only_when_that_is_asked_for(
