@@ -23,7 +23,8 @@ from schemas.errors import BrokerError, RunFailed
 from schemas.receipt import Receipt
 from schemas.run import RunRecord
 
-_TICK_SECONDS = 0.25
+#: A short run is looked at often, so that it ends when it is done; a long one once a second, which costs nothing.
+_FIRST_TICK_SECONDS, _LAST_TICK_SECONDS, _TICK_GROWTH = 0.1, 1.0, 1.02
 #: How long a Redis may be away before the run is given up (it can be resumed).
 _PATIENCE_SECONDS = 120.0
 #: So many dead jobs beside none that got done mean that nothing will.
@@ -56,8 +57,10 @@ class Driver:
         """Return when every job of the run has its part; raise `RunFailed` or `BrokerError` when that cannot be."""
         self._take_place()
         try:
+            tick_seconds = _FIRST_TICK_SECONDS
             while not self._tick():
-                self._pause.wait(_TICK_SECONDS)
+                self._pause.wait(tick_seconds)
+                tick_seconds = min(tick_seconds * _TICK_GROWTH, _LAST_TICK_SECONDS)
         except KeyboardInterrupt:
             self._display.say("stopping: what is in flight here gets a few seconds (Ctrl-C again stops at once)")
             raise
@@ -106,13 +109,22 @@ class Driver:
         queue.publish(run, lost)
 
     def _show(self, progress: Progress) -> None:
-        workers = len(living_workers(self._broker.client))
-        view = self._rates.view(progress, queued=queued(self._broker.client), workers=workers)
+        workers = [beat.worker for beat in living_workers(self._broker.client)]
+        view = self._rates.view(progress, queued=queued(self._broker.client), workers=len(workers))
         self._display.show(view)
         self._tell_causes()
         if progress.done > self._done and self._broker.cluster is not None:
             self._broker.cluster.progressed()
         self._done = progress.done
+        self._check_willing(workers, progress)
+
+    def _check_willing(self, workers: list[str], progress: Progress) -> None:
+        refusals = self._ledger.refusals()
+        if workers and not progress.done and all(worker in refusals for worker in workers):
+            raise RunFailed(
+                f"none of the {len(workers)} worker(s) takes part in run {self._record.run}:\n{refusals[workers[0]]}",
+                way_out=self._retry,
+            )
 
     def _tell_causes(self) -> None:
         """Say once what made a worker give a job back: the run may go well all the same, or may be about to fail."""

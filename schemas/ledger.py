@@ -13,6 +13,7 @@ Per run, under `vecmill:run:<run>`:
     :attempts   (hash) job -> how often it was claimed; only while it is in flight
     :causes     (hash) job -> why its last attempt failed; kept for a dead job
     :payload:<job>  (string) the job's rows, an Arrow IPC stream; deleted when the job is done
+    :refusals   (hash) worker -> why it does not take part: its settings forbid it, or its model files differ
     :producer   (string) who drives the run; expires when that process is gone
 
 Beside the runs: `vecmill:runs` (sorted set, run -> start time) and `vecmill:workers` (hash, worker ->
@@ -45,6 +46,7 @@ class RunKeys:
         self.owners = f"{self.run}:owners"
         self.attempts = f"{self.run}:attempts"
         self.causes = f"{self.run}:causes"
+        self.refusals = f"{self.run}:refusals"
         self.producer = f"{self.run}:producer"
 
     def payload(self, job: int) -> str:
@@ -53,7 +55,7 @@ class RunKeys:
 
     def all_but_payloads(self) -> list[str]:
         """Every key of the run that outlives its jobs."""
-        return [self.run, self.jobs, self.sent, self.leases, self.owners, self.attempts, self.causes]
+        return [self.run, self.jobs, self.sent, self.leases, self.owners, self.attempts, self.causes, self.refusals]
 
 
 class Heartbeat(Record):

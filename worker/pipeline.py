@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from schemas.arrow import decode_payload
+from schemas.errors import ModelError, VecmillError
 from schemas.job import Job
 from schemas.receipt import Receipt, StageSeconds
 from worker.engine import Embedder, Engine
@@ -22,6 +23,7 @@ from worker.output.folder import LocalFolder
 from worker.output.part import Encoded, Failure, embeddable
 from worker.output.write import read_receipt, write_part
 from worker.runs import Runs
+from worker.settings import Refused
 
 log = logging.getLogger(__name__)
 
@@ -102,11 +104,12 @@ class Pipeline:
         return encoded, _Effort(done.padded_tokens, StageSeconds(tokenize=tokenize_seconds, encode=done.seconds))
 
     def _give_back(self, job: Job, claim: Claim, error: Exception) -> None:
-        cause = f"{type(error).__name__}: {error}"
+        cause = str(error) if isinstance(error, VecmillError) else f"{type(error).__name__}: {error}"
         log.warning(
             "job %s/%d, attempt %d: %s", job.run, job.job, claim.attempt, cause,
-            exc_info=not isinstance(error, PayloadLost), extra={"action": "job_given_back"},
+            exc_info=not isinstance(error, PayloadLost | VecmillError), extra={"action": "job_given_back"},
         )  # fmt: skip
-        self._ledger.give_back(job, cause, retry_seconds=RETRY_SECONDS * claim.attempt)
+        refused = isinstance(error, Refused | ModelError)
+        self._ledger.give_back(job, cause, retry_seconds=RETRY_SECONDS * claim.attempt, refused=refused)
         if not self._engine.alive:
             self._end()

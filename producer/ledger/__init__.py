@@ -79,7 +79,7 @@ class Ledger:
         with self._redis.pipeline() as pipe:
             pipe.hdel(k.run, "jobs", "reason")
             pipe.hset(k.run, mapping={**fields, **counters})
-            pipe.delete(k.jobs, k.sent)
+            pipe.delete(k.jobs, k.sent, k.refusals)
             pipe.zadd(RUNS_KEY, {self.run: record.created_at})
             for key in k.all_but_payloads():
                 pipe.persist(key)
@@ -151,6 +151,13 @@ class Ledger:
     def causes(self) -> dict[int, str]:
         """Why the last attempt at a job failed, for jobs that are not done."""
         return {int(job): text.decode(errors="replace") for job, text in self._redis.hgetall(self._keys.causes).items()}
+
+    def refusals(self) -> dict[str, str]:
+        """The workers that do not take part in the run, and why."""
+        return {
+            worker.decode(): text.decode(errors="replace")
+            for worker, text in self._redis.hgetall(self._keys.refusals).items()
+        }
 
     def set_state(self, state: RunState, reason: str = "") -> None:
         """Pause, resume, cancel, fail or close the run; workers heed it at their next claim."""

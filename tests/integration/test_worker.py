@@ -17,7 +17,7 @@ CELERY = [sys.executable, "-m", "celery", "-A", "worker.app"]
 
 def inspect(vecmill: Processes, server: RedisServer, what: str) -> "subprocess.CompletedProcess[str]":
     env = vecmill.env | {"VECMILL_BROKER_URL": server.url}
-    command = [*CELERY, "inspect", what, "--json", "--timeout", "5"]
+    command = [*CELERY, "inspect", what, "--json", "--timeout", "2"]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
 
 

@@ -55,7 +55,7 @@ def fake_kernel(q, k, v, bounds_q, *others, scale, window_size, **switches):
 @pytest.mark.parametrize("key_heads", [4, 2])
 @pytest.mark.parametrize("scale", [None, 0.3])
 def test_packed_is_alone(monkeypatch, at_once, causal, window, key_heads, scale):
-    monkeypatch.setattr(attention.varlen, "varlen_attn", fake_kernel)
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", fake_kernel)
     offsets = offsets_of(LENGTHS)
     torch.manual_seed(0)
     # As networks hand them over: [1, tokens, heads, width] with two axes swapped.

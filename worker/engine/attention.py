@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.attention import varlen
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 
@@ -84,6 +83,9 @@ def _near(length: int, kind: _Kind, device: torch.device) -> Tensor | None:
 
 
 def _at_once(states: tuple[Tensor, Tensor, Tensor], bounds: Tensor, longest: int, kind: _Kind) -> Tensor:
+    # A second and a half of imports (the compiler's) that a CPU worker need not wait for.
+    from torch.nn.attention import varlen
+
     q, k, v = (part[0].transpose(0, 1) for part in states)
     reach = -1 if kind.window is None else kind.window - 1
     output = varlen.varlen_attn(

@@ -85,11 +85,14 @@ class Ledger:
         keys = [k.run, k.jobs, k.sent, k.leases, k.owners, k.attempts, k.causes, k.payload(job.job)]
         self._finish(keys=keys, args=[job.job, *_pairs(receipt.counters())])
 
-    def give_back(self, job: Job, cause: str, *, retry_seconds: float) -> None:
-        """Let another attempt happen after a while, and keep the cause for people."""
+    def give_back(self, job: Job, cause: str, *, retry_seconds: float, refused: bool = False) -> None:
+        """Let another attempt happen after a while, and keep the cause for people.
+
+        `refused` says that this worker will not do it, though another may: that is no failed attempt.
+        """
         k = RunKeys(job.run)
-        keys = [k.run, k.jobs, k.leases, k.owners, k.causes]
-        self._give_back(keys=keys, args=[job.job, self.worker, cause, retry_seconds])
+        keys = [k.jobs, k.leases, k.owners, k.causes, k.attempts, k.refusals]
+        self._give_back(keys=keys, args=[job.job, self.worker, cause, retry_seconds, int(refused)])
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Say that this worker lives."""

@@ -1,6 +1,8 @@
 -- A worker could not do a job: keep why, and let it be sent again after a while.
--- KEYS: run, jobs, leases, owners, causes    ARGV: job, worker, cause, retry seconds
-local run, jobs, leases, owners, causes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+-- A refusal is the worker's own matter, so it does not count as an attempt at the job.
+-- KEYS: jobs, leases, owners, causes, attempts, refusals
+-- ARGV: job, worker, cause, retry seconds, 1 for a refusal
+local jobs, leases, owners, causes, attempts, refusals = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local job = tonumber(ARGV[1])
 if redis.call('HGET', owners, job) ~= ARGV[2] then return 0 end
 local t = redis.call('TIME')
@@ -8,4 +10,8 @@ redis.call('HDEL', owners, job)
 redis.call('ZADD', leases, tonumber(t[1]) + tonumber(t[2]) / 1000000 + tonumber(ARGV[4]), job)
 redis.call('SETRANGE', jobs, job, 'E')
 redis.call('HSET', causes, job, ARGV[3])
+if ARGV[5] == '1' then
+  redis.call('HINCRBY', attempts, job, -1)
+  redis.call('HSET', refusals, ARGV[2], ARGV[3])
+end
 return 1
