@@ -24,7 +24,7 @@ check: install ## format, lint, types, import contracts
 test: install ## every test that needs no GPU; under 15 minutes on 2 cores
 	$(BIN)/pytest -m 'not chaos and not gpu'
 
-demo: install ## embed 12,000 docstrings with a real model, then search them
+demo: install ## embed 10,500 docstrings with a real model, then search them
 	$(BIN)/python -m benchmarks.demo
 
 bench: install ## throughput on one core against sentence-transformers, and the producer's memory

@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 from benchmarks.docstrings import docstring_table
 from benchmarks.throughput import model_folder
 
-TEXTS = 12_000
+TEXTS = 10_500
 TABLE = "demo-table"
 #: Kept, so that a demo that was interrupted can be resumed; `make clean` removes it.
 CORPUS = Path("build") / "demo" / "docstrings.parquet"
 QUESTIONS = (
     "how long does it take to run a small piece of code?",
-    "wait until several threads have all reached the same point",
-    "send an e-mail message to a mail server",
+    "compress data so that it takes less space",
+    "compare two texts and show what changed",
 )
 
 

@@ -40,12 +40,12 @@ finally:
 
 
 def main() -> None:
-    options = _options()
+    options, facts = _options(), machine.facts()
     with tempfile.TemporaryDirectory(prefix="vecmill-memory-") as folder:
         runs = [measure(Path(folder), rows, ids=not options.no_ids) for rows in options.rows]
     small, large = runs[0], runs[-1]
     ratio = round(large["peak_mib"] / small["peak_mib"], 3)
-    print(json.dumps({"ratio": ratio, "own_ids": not options.no_ids, "runs": runs} | machine.facts()))
+    print(json.dumps({"ratio": ratio, "own_ids": not options.no_ids, "runs": runs} | facts))
 
 
 def measure(folder: Path, rows: int, *, ids: bool) -> dict[str, Any]:

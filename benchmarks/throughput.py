@@ -26,7 +26,7 @@ from benchmarks.docstrings import docstring_table
 
 def main() -> None:
     options = _options()
-    core = machine.one_core()
+    core, facts = machine.one_core(), machine.facts()
     with tempfile.TemporaryDirectory(prefix="vecmill-bench-") as folder:
         corpus = Path(folder) / "docstrings.parquet"
         pq.write_table(docstring_table(options.texts), corpus)
@@ -34,7 +34,7 @@ def main() -> None:
         rival = json.loads(_last_line([sys.executable, "-m", "benchmarks.rival", str(corpus), model_folder()]))
         ours = [embed(corpus, Path(folder) / f"table-{turn}", options.dtype) for turn in range(options.repeats)]
         start = embed(corpus, Path(folder) / "table-start", options.dtype, "--limit", "1")
-    print(json.dumps(compare(rival, min(ours, key=lambda run: run["cpu_seconds"]), start) | machine.facts()))
+    print(json.dumps(compare(rival, min(ours, key=lambda run: run["cpu_seconds"]), start) | facts))
 
 
 def embed(corpus: Path, table: Path, dtype: str, *more: str) -> dict[str, Any]:
