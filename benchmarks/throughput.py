@@ -1,6 +1,6 @@
 """CPU-time throughput on one core: the whole of `vecmill embed` against `SentenceTransformer.encode` alone.
 
-    python -m benchmarks.throughput --texts 4000
+    python -m benchmarks.throughput --texts 8000
 
 For Vecmill everything counts, from the start of the command to the committed table: interpreter starts, Redis,
 Celery, the model's load, Parquet, Delta. For the rival only `encode` counts, at its best batch size. Both are bound
@@ -91,7 +91,7 @@ def _last_line(command: list[str]) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--texts", type=int, default=4_000, help="how many docstrings (default 4000)")
+    parser.add_argument("--texts", type=int, default=8_000, help="how many docstrings (default 8000)")
     parser.add_argument(
         "--dtype", default="float32", help="for vecmill; the rival computes in float32 (default float32)"
     )

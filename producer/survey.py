@@ -6,6 +6,7 @@ not fit into a small part of the memory; positions cannot come twice and are onl
 
 import tempfile
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -14,10 +15,18 @@ from producer.source import Source
 from schemas.errors import SourceError
 from schemas.record import Record
 
-_MEMORY_LIMIT = "128MB"
+#: Tried in turn. Hashes of 64 bits take little, so the first does for tens of millions of ids; what does not fit
+#: is spilled, but the spilling itself needs some memory, and more of it for billions.
+_MEMORY_LIMITS = ("64MB", "512MB", "8GB")
 _SHOWN = 5
-_DUPLICATES = f"""
-    SELECT id, count(*) AS times FROM ids WHERE id IS NOT NULL
+_SUSPECTS = 1_000
+_SAME_HASH = f"""
+    SELECT hash FROM (SELECT hash(id) AS hash FROM ids WHERE id IS NOT NULL)
+    GROUP BY hash HAVING count(*) > 1 LIMIT {_SUSPECTS}
+"""
+#: Two ids may share a hash by chance (one chance in 40 for a billion ids), so the ids themselves decide.
+_SAME_ID = f"""
+    SELECT id, count(*) AS times FROM ids WHERE hash(id) IN (SELECT unnest($suspects))
     GROUP BY id HAVING times > 1 ORDER BY times DESC, id LIMIT {_SHOWN}
 """
 
@@ -32,7 +41,9 @@ def survey(source: Source, *, on_progress: Callable[[int], None] | None = None) 
     """Count the rows; a SourceError where there are none, or where ids come twice."""
     passing = _Passing(source, on_progress)
     if source.has_own_ids:
-        _refuse_duplicates(passing)
+        suspects = _suspects(passing)
+        if suspects:
+            _refuse_duplicates(_Passing(source, None), suspects)
     else:
         passing.drain()
     if passing.rows == 0:
@@ -73,17 +84,37 @@ class _Passing:
             raise self.error
 
 
-def _refuse_duplicates(passing: _Passing) -> None:
-    ids = pa.RecordBatchReader.from_batches(pa.schema([pa.field("id", pa.string())]), passing.batches())
-    with tempfile.TemporaryDirectory(prefix="vecmill-survey-") as folder:
-        settings = {"memory_limit": _MEMORY_LIMIT, "temp_directory": folder, "preserve_insertion_order": "false"}
-        with duckdb.connect(config=settings) as connection:
-            connection.register("ids", ids)
-            duplicates = connection.execute(_DUPLICATES).fetchall()
-    passing.raise_error()
+def _suspects(passing: _Passing) -> list[int]:
+    """Hashes that come more than once; the pass is made again with more memory where that ran out."""
+    for limit in _MEMORY_LIMITS:
+        try:
+            return [int(row[0]) for row in _ask(passing, _SAME_HASH, {}, limit)]
+        except duckdb.OutOfMemoryException as error:
+            passing.rows = 0
+            reason = error
+    raise SourceError(f"the ids cannot be checked for duplicates: {reason}", way_out="free memory, or disk in TMPDIR")
+
+
+def _refuse_duplicates(passing: _Passing, suspects: list[int]) -> None:
+    duplicates = _ask(passing, _SAME_ID, {"suspects": suspects}, _MEMORY_LIMITS[-1])
     if duplicates:
         shown = ", ".join(f"{id_} ({times} times)" for id_, times in duplicates)
         raise SourceError(
             f"ids come more than once in the source: {shown}",
             way_out="choose another --id-column, or make the ids unique",
         )
+
+
+def _ask(passing: _Passing, query: str, parameters: dict[str, Any], memory_limit: str) -> list[tuple[Any, ...]]:
+    """What a query over the ids gives; DuckDB spills to a private folder what its memory does not hold."""
+    ids = pa.RecordBatchReader.from_batches(pa.schema([pa.field("id", pa.string())]), passing.batches())
+    with tempfile.TemporaryDirectory(prefix="vecmill-survey-") as folder:
+        # One thread: each has buffers of its own, and reading the source is slower than counting its ids anyway.
+        settings = {
+            "memory_limit": memory_limit, "threads": 1, "temp_directory": folder, "preserve_insertion_order": "false"
+        }  # fmt: skip
+        with duckdb.connect(config=settings) as connection:
+            connection.register("ids", ids)
+            rows: list[tuple[Any, ...]] = connection.execute(query, parameters).fetchall()
+    passing.raise_error()
+    return rows

@@ -4,6 +4,7 @@ import tempfile
 import pyarrow as pa
 import pytest
 
+from producer import survey as surveying
 from producer.survey import survey
 from schemas.errors import SourceError
 from tests.unit.source.corpora import opened, write_jsonl, write_parquet
@@ -67,3 +68,15 @@ def test_nothing_is_left_in_the_temporary_folder(tmp_path, monkeypatch):
     os.makedirs(tmp_path / "tmp")
     survey(opened(_write(tmp_path, "parquet", ["a", "b"])))
     assert os.listdir(tmp_path / "tmp") == []
+
+
+def test_where_memory_runs_out_the_pass_is_made_again_with_more(tmp_path, monkeypatch):
+    ids = [f"id-{at}" for at in range(300_000)]
+    path = _write(tmp_path, "parquet", [*ids, ids[7]])
+    asked = []
+    ask = surveying._ask
+    monkeypatch.setattr(surveying, "_MEMORY_LIMITS", ("1MB", "1GB"))
+    monkeypatch.setattr(surveying, "_ask", lambda *given: asked.append(given[-1]) or ask(*given))
+    with pytest.raises(SourceError, match=r"id-7 \(2 times\)"):
+        survey(opened(path))
+    assert asked == ["1MB", "1GB", "1GB"]
