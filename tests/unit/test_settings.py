@@ -1,0 +1,59 @@
+"""What a worker's own settings allow, whatever a run asks for."""
+
+import pytest
+
+from schemas.errors import UsageError
+from tests.unit.parts import a_record, a_spec
+from worker.settings import Refused, WorkerSettings
+
+
+def settings(tmp_path, **changes):
+    return WorkerSettings(**{"broker_url": "redis://x", "allow_roots": (str(tmp_path / "data"),), **changes})
+
+
+def test_a_table_below_an_allowed_root_is_allowed(tmp_path):
+    settings(tmp_path).check(a_record(tmp_path / "data" / "deep" / "table"))
+
+
+@pytest.mark.parametrize("table", ["elsewhere/t", "data/../elsewhere/t", "database/t"])
+def test_a_table_outside_is_refused_with_the_way_out(tmp_path, table):
+    with pytest.raises(Refused, match="--allow-root"):
+        settings(tmp_path).check(a_record(f"{tmp_path}/{table}"))
+
+
+def test_a_link_out_of_the_root_is_refused(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "link").symlink_to(tmp_path)
+    with pytest.raises(Refused):
+        settings(tmp_path).check(a_record(tmp_path / "data" / "link" / "t"))
+
+
+@pytest.mark.parametrize(
+    ("patterns", "allowed"), [(("*",), True), (("a/*",), True), (("BAAI/*", "a/model"), True), (("BAAI/*",), False)]
+)
+def test_models_by_glob(tmp_path, patterns, allowed):
+    record = a_record(tmp_path / "data" / "t", spec=a_spec(model="a/model"))
+    one = settings(tmp_path, allow_models=patterns)
+    if allowed:
+        one.check(record)
+    else:
+        with pytest.raises(Refused, match="a/model"):
+            one.check(record)
+
+
+def test_code_of_a_model_runs_only_where_the_worker_trusts_it(tmp_path):
+    record = a_record(tmp_path / "data" / "t", spec=a_spec(trust_remote_code=True))
+    with pytest.raises(Refused, match="--trust-remote-code"):
+        settings(tmp_path).check(record)
+    settings(tmp_path, trust_remote_code=True).check(record)
+
+
+def test_the_environment_is_read_and_its_absence_is_told(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    read = WorkerSettings.from_env(
+        {"VECMILL_BROKER_URL": "redis://h", "VECMILL_ALLOW_MODELS": "a/*,b", "VECMILL_THREADS": "3"}
+    )
+    assert (read.allow_models, read.allow_roots, read.threads) == (("a/*", "b"), (str(tmp_path),), 3)
+    assert not read.trust_remote_code
+    with pytest.raises(UsageError, match="VECMILL_BROKER_URL"):
+        WorkerSettings.from_env({})
