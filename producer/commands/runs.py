@@ -47,7 +47,10 @@ def status(run: str | None, broker: str | None, as_json: bool, watch: bool) -> i
 @click.argument("table")
 def runs(table: str) -> int:
     """List the runs recorded in TABLE, newest first."""
-    for record in records.of_table(table):
+    listed = list(records.of_table(table))
+    if not listed:
+        raise UsageError(f"no run is recorded in {table}", way_out="check the path")
+    for record in listed:
         version = committed_version(record.table, record.run)
         state = f"version {version}" if version is not None else "not committed"
         when = datetime.fromtimestamp(record.created_at, UTC)
