@@ -51,6 +51,14 @@ def test_the_weights_shown_times_the_tokens_vectors_are_the_vector(load, mode):
     assert example["length"] == pytest.approx(np.linalg.norm(made), abs=1e-2)
 
 
+def test_places_are_counted_from_the_start_of_a_prompt_that_does_not_count(load):
+    prompts = {"query": "query: "}
+    embedder = load(pooling="weightedmean", include_prompt=False, prompts=prompts, default_prompt_name="query")
+    weights = follow(embedder, TEXT)["modes"]["weightedmean"]
+    states = load_oracle(embedder.parts.folder).encode(TEXT, output_value="token_embeddings", prompt="query: ").numpy()
+    assert np.abs((np.array(weights) @ states)[:6] - embedder.embed([TEXT])[0][:6]).max() < 1e-3
+
+
 def test_the_prompts_tokens_do_not_count_where_the_model_says_so(load):
     embedder = load(
         pooling=["mean", "max"], include_prompt=False, prompts={"query": "query: "}, default_prompt_name="query"

@@ -70,6 +70,7 @@ def test_a_code_takes_a_byte(tmp_path):
     group = pq.read_metadata(path).row_group(0)
     column = next(c for n in range(group.num_columns) if (c := group.column(n)).path_in_schema.startswith("embedding"))
     assert column.total_compressed_size < 1.05 * block.size
+    assert column.has_dictionary_page
     assert not column.is_stats_set
 
 
