@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install check test demo bench clean
+.PHONY: help install check test demo models-doc bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,11 @@ test: install ## every test that needs no GPU; under 15 minutes on 2 cores
 
 demo: install ## embed 10,500 docstrings with a real model, then search them
 	$(BIN)/python -m benchmarks.demo
+
+models-doc: install ## docs/models.md, from what the parity tests find
+	mkdir -p build
+	VECMILL_PARITY_TABLE=build/parity.json $(BIN)/pytest -q tests/parity
+	$(BIN)/python -m tests.parity.table build/parity.json
 
 bench: install ## throughput on one core against sentence-transformers, and the producer's memory
 	$(BIN)/python -m benchmarks.throughput

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from producer.broker import Broker
+from producer.calibrate import calibrated
 from producer.display import Display
 from producer.driver import Driver
 from producer.embedded.cluster import LocalCluster
@@ -25,6 +26,7 @@ def carry_out(record: RunRecord, where: Where, display: Display) -> Result:
     if committed_version(record.table, record.run) is None:
         source = check_source(record)
         with open_broker(record, where) as broker:
+            record = calibrated(record, source, broker, display)
             Driver(record, source, broker, display, lambda: receipts(record)).run()
             commit(record, list_parts(record.table, record.run))
             sweep(record.table, record.run)

@@ -18,7 +18,7 @@ from producer.jobs import JobLimits
 from producer.ledger import PRODUCER_SECONDS, Progress, living_workers, queued
 from producer.progress import Rates
 from producer.queue import QueueUnreachable, jobs_waiting
-from producer.source import Source
+from producer.source import Rows
 from schemas.errors import BrokerError, RunFailed
 from schemas.receipt import Receipt
 from schemas.run import RunRecord
@@ -38,13 +38,15 @@ Parts = Callable[[], Mapping[int, Receipt]]
 class Driver:
     """The producer of one run. `parts` reads the receipts of the parts that exist now, by job."""
 
-    def __init__(self, record: RunRecord, source: Source, broker: Broker, display: Display, parts: Parts) -> None:
+    def __init__(self, record: RunRecord, source: Rows, broker: Broker, display: Display, parts: Parts) -> None:
         self._record = record
         self._source = source
         self._broker = broker
         self._display = display
         self._parts = parts
         self._ledger = broker.ledger(record.run)
+        # Who embeds a sample for a run drives that run: nobody else may begin with it meanwhile.
+        self._place = broker.ledger(record.sample_of or record.run)
         self._rates = Rates(record.rows)
         self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._feeder: Feeder | None = None
@@ -173,7 +175,7 @@ class Driver:
     def _take_place(self) -> None:
         deadline = time.monotonic() + PRODUCER_SECONDS + 1
         told = False
-        while (holder := self._ledger.hold(self._name)) != self._name:
+        while (holder := self._place.hold(self._name)) != self._name:
             if time.monotonic() > deadline:
                 raise RunFailed(
                     f"run {self._record.run} is being driven by another process ({holder})",
@@ -185,12 +187,12 @@ class Driver:
             self._pause.wait(1)
 
     def _stay_in_place(self) -> None:
-        holder = self._ledger.hold(self._name)
+        holder = self._place.hold(self._name)
         if holder != self._name:
             raise RunFailed(f"another process ({holder}) took over run {self._record.run}")
 
     def _leave_place(self) -> None:
         try:
-            self._ledger.release(self._name)
+            self._place.release(self._name)
         except OUTAGE:
             self._display.say("Redis does not answer; the producer's place frees itself")

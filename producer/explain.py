@@ -1,9 +1,14 @@
-"""A spec and how it would run here, in words: what happens to a text, step by step."""
+"""A spec and how it would run here, in words: what happens to a text, step by step, and to one text as an example."""
 
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from schemas.spec import Module, Spec
+
+_COLUMNS = 80
+_SHOWN_TOKENS = 16
+_SHOWN_MODES = 3
 
 _POOLING = {
     "cls": "the vector of the first token ([CLS]) stands for the text",
@@ -19,27 +24,113 @@ def explain(spec: Spec, facts: dict[str, Any]) -> Iterator[str]:
     """Lines for a person; `facts` are what the worker's side found when it loaded the model."""
     yield f"{spec.model}" + (f" at {spec.revision}" if spec.revision else "")
     yield f"fingerprint {spec.fingerprint}"
-    yield ""
-    yield f'A text is put behind the prompt "{spec.prompt}"' if spec.prompt else "A text is taken as it is: no prompt"
-    limit = "is never cut" if spec.max_tokens is None else f"is cut at {spec.max_tokens} tokens"
-    yield f"and turned into token ids, special tokens included; it {limit}. Then:"
-    for number, module in enumerate(spec.modules, start=1):
-        yield f"  {number}. {module.kind}: {_WORDS.get(module.kind, _plain)(module, facts)}"
-    if spec.truncate_dims is not None:
-        yield f"  {len(spec.modules) + 1}. only the first {spec.truncate_dims} dimensions are kept"
-    if spec.normalize:
-        yield "  and the vector is scaled to length 1"
-    length = "length 1: a dot product is a cosine" if spec.unit_vectors else "any length: compare by cosine"
-    yield f"The vector has {spec.dims} dimensions and {length}."
-    yield ""
-    yield f"Here: {facts['network']} in {facts['dtype']} on {facts['device']}, {facts['forward']} batches of about"
-    yield f"{facts['token_budget']:,} tokens ({facts['forward']} because: {facts['reason']})."
     for warning in spec.warnings:
-        yield f"warning: {warning}"
+        yield from _wrapped(f"warning: {warning}", "  ")
+    yield from ("", "What happens to a text")
+    yield from _steps(spec, facts)
+    yield from ("", "Prompts")
+    yield from _prompts(spec, facts)
+    yield from ("", "One text, from tokens to its vector")
+    yield from _example(facts["example"])
+    yield from ("", "On this machine")
+    yield from _machine(facts)
+
+
+def _steps(spec: Spec, facts: dict[str, Any]) -> Iterator[str]:
+    prompt = f'it is put behind the prompt "{spec.prompt}"' if spec.prompt else "it is taken as it is: no prompt"
+    limit = "it is never cut" if spec.max_tokens is None else f"it is cut at {spec.max_tokens} tokens, these included"
+    steps = [f"{prompt}, and turned into token ids with the special tokens of the model; {limit}"]
+    steps += [f"{module.kind}: {_WORDS.get(module.kind, _plain)(module, facts)}" for module in spec.modules]
+    if spec.truncate_dims is not None:
+        steps.append(f"only the first {spec.truncate_dims} dimensions are kept")
+    if spec.normalize:
+        steps.append("the vector is scaled to length 1")
+    for number, step in enumerate(steps, start=1):
+        yield from _wrapped(f"{number}. {step}", "     ", first="  ")
+    length = "length 1: a dot product is a cosine" if spec.unit_vectors else "any length: compare by cosine"
+    yield from _wrapped(f"The vector has {spec.dims} dimensions and {length}.", "  ")
+
+
+def _prompts(spec: Spec, facts: dict[str, Any]) -> Iterator[str]:
+    prompts, default = facts["prompts"], facts["default_prompt_name"]
+    used = f'used: "{spec.prompt}"' if spec.prompt else "used: none"
+    if not prompts:
+        yield from _wrapped(f"the model's files name none; {used}", "  ")
+        return
+    for name, text in prompts.items():
+        note = " (the default)" if name == default else ""
+        yield from _wrapped(f"{name}{note}: " + (f'"{text}"' if text else "none"), "    ", first="  ")
+    yield from _wrapped(f"{used}; --prompt-name NAME, --task query or --prompt TEXT choose another", "  ")
+
+
+def _example(example: dict[str, Any]) -> Iterator[str]:
+    tokens = example["tokens"]
+    yield from _wrapped(f'"{example["text"]}"' + (" (cut)" if example["truncated"] else ""), "  ")
+    modes = list(example["modes"])
+    columns = modes[:_SHOWN_MODES]
+    yield "  " + f"{'token':<20}{'id':>8}  {'':<8}" + "".join(f"{_short(mode):>13}" for mode in columns)
+    for place in _places(len(tokens)):
+        if place is None:
+            yield f"  ... {len(tokens) - _SHOWN_TOKENS} more ..."
+            continue
+        token = tokens[place]
+        kind = "special" if token["special"] else ""
+        weights = "".join(f"{_weight(example['modes'][mode][place]):>13}" for mode in columns)
+        yield f"  {token['token'][:19]:<20}{token['id']:>8}  {kind:<8}{weights}".rstrip()
+    yield from _wrapped("; ".join(_taken(mode, len(tokens), example) for mode in modes), "  ")
+    numbers = ", ".join(f"{number:.4f}" for number in example["vector"])
+    yield from _wrapped(
+        f"-> [{numbers}, ...] {example['dims']} numbers, length {example['length']:g}", "     ", first="  "
+    )
+
+
+def _taken(mode: str, count: int, example: dict[str, Any]) -> str:
+    weights = example["modes"][mode]
+    counting = [place for place, weight in enumerate(weights) if weight != 0]
+    if mode in ("cls", "lasttoken") and len(counting) == 1:
+        return f"{mode}: {example['tokens'][counting[0]]['token']} alone stands for the text"
+    how = {"max": "of each dimension the largest value", "weightedmean": "later ones more"}.get(mode, "all equally")
+    return f"{mode}: {len(counting)} of {count} tokens count, {how}"
+
+
+def _machine(facts: dict[str, Any]) -> Iterator[str]:
+    yield from _wrapped(f"device: {facts['device']} ({facts['device_reason']})", "    ", first="  ")
+    yield from _wrapped(f"numbers: {facts.get('dtype', 'float32')} ({facts['dtype_reason']})", "    ", first="  ")
+    batches = f"batches: {facts['forward']}, of about {facts['token_budget']:,} tokens"
+    yield from _wrapped(f"{batches} (because: {facts.get('reason', 'nothing depends on a batch')})", "    ", first="  ")
+    side = facts["padding_side"]
+    if side is not None and facts["forward"] == "packed":
+        text = f"padding: none; texts lie end to end, so it does not matter that the tokenizer pads on the {side}"
+        yield from _wrapped(text, "    ", first="  ")
+    elif side is not None:
+        yield from _wrapped(f"padding: to the longest of a batch; the tokenizer pads on the {side}", "    ", first="  ")
+
+
+def _places(count: int) -> list[int | None]:
+    """Which tokens are shown; None where some are left out."""
+    if count <= _SHOWN_TOKENS:
+        return list(range(count))
+    half = _SHOWN_TOKENS // 2
+    return [*range(half), None, *range(count - half, count)]
+
+
+def _weight(weight: float | None) -> str:
+    if weight is None:
+        return "any"
+    return f"x {weight:.3f}" if weight else "-"
+
+
+def _short(mode: str) -> str:
+    return mode if len(mode) <= 12 else mode[:11] + "."
+
+
+def _wrapped(text: str, indent: str, *, first: str | None = None) -> list[str]:
+    start = indent if first is None else first
+    return textwrap.wrap(text, _COLUMNS, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _transformer(_: Module, facts: dict[str, Any]) -> str:
-    return f"{facts['network']} gives each token a vector that knows its neighbours"
+    return f"{facts.get('network', 'the network')} gives each token a vector that knows its neighbours"
 
 
 def _pooling(module: Module, _: dict[str, Any]) -> str:
@@ -54,6 +145,11 @@ def _normalize(_: Module, __: dict[str, Any]) -> str:
     return "the vector is scaled to length 1"
 
 
+def _dense(module: Module, _: dict[str, Any]) -> str:
+    sizes = f"{module.config['in_features']} numbers become {module.config['out_features']}"
+    return f"{sizes} by a learned matrix" + (" added to the vector" if module.config.get("residual") else "")
+
+
 def _plain(module: Module, _: dict[str, Any]) -> str:
     return f"as the model's folder {module.path} says"
 
@@ -62,4 +158,5 @@ _WORDS: dict[str, Callable[[Module, dict[str, Any]], str]] = {
     "Transformer": _transformer,
     "Pooling": _pooling,
     "Normalize": _normalize,
+    "Dense": _dense,
 }

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from producer.jobs import CutJob, JobLimits, cut
 from producer.ledger import Ledger, Progress
-from producer.source import Cursor, Source
+from producer.source import Cursor, Rows
 from schemas.arrow import encode_payload
 from schemas.ledger import DEAD, DONE
 from schemas.receipt import Receipt
@@ -23,7 +23,7 @@ class Feeder:
     each unfinished job begins: a payload that Redis lost is cut anew.
     """
 
-    def __init__(self, source: Source, ledger: Ledger, limits: JobLimits, parts: Mapping[int, Receipt]) -> None:
+    def __init__(self, source: Rows, ledger: Ledger, limits: JobLimits, parts: Mapping[int, Receipt]) -> None:
         self._source = source
         self._ledger = ledger
         self._limits = limits

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from producer.source import START, Cursor, Source
+from producer.source import START, Cursor, Rows
 from schemas.receipt import SourceRange
 
 
@@ -33,7 +33,7 @@ class CutJob:
     source: SourceRange
 
 
-def cut(source: Source, start: Cursor = START, *, first_job: int = 0, limits: JobLimits) -> Iterator[CutJob]:
+def cut(source: Rows, start: Cursor = START, *, first_job: int = 0, limits: JobLimits) -> Iterator[CutJob]:
     """The jobs of the source from a place on, numbered from `first_job`."""
     job = first_job
     slices: list[pa.RecordBatch] = []

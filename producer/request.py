@@ -6,8 +6,9 @@ from pydantic import Field
 
 from schemas.job import RunId
 from schemas.record import Record
-from schemas.run import Mode, SourceOptions, Store
+from schemas.run import Mode, SourceOptions
 from schemas.spec import ModelOptions
+from schemas.store import Store
 
 
 class Where(Record):

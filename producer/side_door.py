@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from schemas.errors import UsageError, VecmillError
 from schemas.spec import ModelOptions, Spec, Task
+from schemas.text import EXAMPLE
 
 
-def inspect(options: ModelOptions, *, device: str) -> dict[str, Any]:
+def inspect(options: ModelOptions, *, device: str, text: str = EXAMPLE) -> dict[str, Any]:
     """What will happen to a text: the spec, and how this machine would run it."""
     given = options.model_dump(mode="json", exclude_none=True, exclude={"model", "normalize", "trust_remote_code"})
     arguments = [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value))]
@@ -26,7 +27,9 @@ def inspect(options: ModelOptions, *, device: str) -> dict[str, Any]:
         arguments.append("--normalize" if options.normalize else "--no-normalize")
     if options.trust_remote_code:
         arguments.append("--trust-remote-code")
-    answer: dict[str, Any] = json.loads(_ask("inspect", options.model, *arguments, "--device", device, "--json"))
+    answer: dict[str, Any] = json.loads(
+        _ask("inspect", options.model, *arguments, f"--text={text}", "--device", device, "--json")
+    )
     return answer
 
 

@@ -12,10 +12,12 @@ from producer.model import resolve_model
 from producer.request import EmbedRequest
 from producer.source import Source, open_source
 from producer.survey import survey
-from producer.table import check_table, read_record
+from producer.table import TableState, check_table, read_record
 from schemas.arrow import kept_fields, part_schema
 from schemas.errors import UsageError
 from schemas.run import RunRecord
+from schemas.spec import Spec
+from schemas.store import CALIBRATED, Ranges, Store
 
 #: A run is cut into about so many jobs, so that workers share it evenly, within these bounds.
 _JOBS_AIM = 64
@@ -49,8 +51,8 @@ def begin(request: EmbedRequest, display: Display) -> RunRecord:
         display.say(f"warning: {warning}")
     source = open_source(request.source)
     table = absolute(request.to)
-    schema = part_schema(kept_fields(source.schema), keep_text=request.source.keep_text)
-    state = check_table(table, spec=spec, schema=schema, mode=request.mode)
+    schema = part_schema(kept_fields(source.schema), keep_text=request.source.keep_text, store=request.store)
+    state = check_table(table, spec=spec, schema=schema, mode=request.mode, store=request.store)
     display.say(f"reading {len(source.files)} file(s) to count the rows and check the ids")
     counted = survey(source)
     record = RunRecord(
@@ -64,6 +66,7 @@ def begin(request: EmbedRequest, display: Display) -> RunRecord:
         source_state=source.state,
         job_rows=min(max(-(-counted.rows // _JOBS_AIM), _FEWEST_ROWS), _MOST_ROWS),
         base_version=None if state is None else state.version,
+        ranges=_ranges(state, spec, request.store),
         created_at=time.time(),
     )
     records.save(record)
@@ -90,6 +93,13 @@ def absolute_source(request: EmbedRequest) -> EmbedRequest:
     """The request with source paths that do not depend on where the command was typed."""
     paths = tuple(str(Path(path).expanduser().absolute()) for path in request.source.paths)
     return request.model_copy(update={"source": request.source.model_copy(update={"paths": paths})})
+
+
+def _ranges(state: TableState | None, spec: Spec, store: Store) -> Ranges | None:
+    """Those of the table, so that the codes of its versions can be compared; None where the run is to find some."""
+    if state is None or store not in CALIBRATED or state.store not in CALIBRATED:
+        return None
+    return state.ranges if state.fingerprint == spec.fingerprint else None
 
 
 def _new_run_id() -> str:

@@ -7,11 +7,20 @@ A payload is one Arrow IPC stream, zstd: the rows of one job, in order. A row th
 import pyarrow as pa
 
 from schemas.receipt import SourceRange
+from schemas.store import Store
 
 _SOURCE_KEY = b"vecmill.source"
 
-#: What a vector's elements are called and that none is null: nullable ones read two times slower.
-VECTOR_TYPE = pa.list_(pa.field("element", pa.float32(), nullable=False))
+
+def vector_type(store: Store) -> pa.ListType:
+    """The type of the vector column; no element is null: nullable ones read two times slower.
+
+    A Delta table knows no unsigned numbers, so those of uint8 and ubinary are in the next wider type.
+    """
+    return pa.list_(pa.field("element", _ELEMENTS.get(store, pa.float32()), nullable=False))
+
+
+_ELEMENTS = {"int8": pa.int8(), "binary": pa.int8(), "uint8": pa.int16(), "ubinary": pa.int16()}
 
 _PAYLOAD = [
     pa.field("id", pa.string()),
@@ -40,7 +49,7 @@ def payload_schema(kept: list[pa.Field]) -> pa.Schema:
     return pa.schema([*_PAYLOAD, *kept])
 
 
-def part_schema(kept: list[pa.Field], *, keep_text: bool) -> pa.Schema:
+def part_schema(kept: list[pa.Field], *, keep_text: bool, store: Store = "float32") -> pa.Schema:
     """The schema of a part, and so of the table."""
     text = [pa.field("text", pa.string(), nullable=False)] if keep_text else []
     return pa.schema(
@@ -52,7 +61,7 @@ def part_schema(kept: list[pa.Field], *, keep_text: bool) -> pa.Schema:
             pa.field("n_tokens", pa.int32(), nullable=False),
             pa.field("truncated", pa.bool_(), nullable=False),
             pa.field("text_hash", pa.binary(), nullable=False),
-            pa.field("embedding", VECTOR_TYPE, nullable=False),
+            pa.field("embedding", vector_type(store), nullable=False),
         ]
     )
 

@@ -5,9 +5,11 @@ from typing import Self
 from schemas.job import RunId
 from schemas.record import Record
 
-#: The footer key under which a part carries its receipt, and the one that carries the full spec.
+#: The footer keys under which a part carries its receipt, the full spec, its store, and the ranges of its codes.
 RECEIPT_KEY = b"vecmill.receipt"
 SPEC_KEY = b"vecmill.spec"
+STORE_KEY = b"vecmill.store"
+RANGES_KEY = b"vecmill.ranges"
 #: Raised when a part or a receipt of an older version could no longer be read as it is.
 FORMAT_VERSION = 1
 #: What is added up over the jobs of a run, in receipts and in the ledger.

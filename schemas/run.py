@@ -8,8 +8,8 @@ from schemas.job import RunId
 from schemas.receipt import FORMAT_VERSION
 from schemas.record import Record
 from schemas.spec import Spec
+from schemas.store import CALIBRATED, Ranges, Store
 
-Store = Literal["float32", "bfloat16", "float16"]
 Mode = Literal["upsert", "sync", "replace"]
 SourceFormat = Literal["auto", "parquet", "jsonl", "csv", "txt"]
 RunState = Literal["running", "paused", "cancelled", "failed", "committed"]
@@ -34,6 +34,8 @@ class RunRecord(Record):
     counted in the source and `source_state` a hash over its files' names, sizes and times, so that a
     source that changed under a run is noticed; `job_rows` is the most rows a job holds, so that every
     cut of the same source gives the same jobs; `base_version` is the table's version when the run began.
+    `ranges` are those of the table, for stores that need them: taken from the table, else found before the
+    first job and never changed after that. `sample_of` names the run that a sample is embedded for.
     """
 
     format_version: int = FORMAT_VERSION
@@ -47,9 +49,16 @@ class RunRecord(Record):
     source_state: str
     job_rows: int = Field(gt=0)
     base_version: int | None = None
+    ranges: Ranges | None = None
+    sample_of: RunId | None = None
     created_at: float
 
     @property
     def path(self) -> str:
         """Where this record lies, relative to the table."""
         return f"_runs/{self.run}.json"
+
+    @property
+    def lacks_ranges(self) -> bool:
+        """Whether its vectors cannot be stored yet."""
+        return self.store in CALIBRATED and self.ranges is None

@@ -1,6 +1,9 @@
-"""How a text is recognised again: both sides compare these hashes."""
+"""How a text is recognised again, since both sides compare these hashes; and one that shows what a model does."""
 
 import hashlib
+
+#: The text that `inspect` follows where none is given.
+EXAMPLE = "The mill grinds grain."
 
 
 def text_hash(text: str) -> bytes:

@@ -13,7 +13,9 @@ import numpy as np
 
 from schemas.errors import UsageError, VecmillError
 from schemas.spec import Dtype, ModelOptions, PoolingMode, Spec, Task
+from schemas.text import EXAMPLE
 from worker.engine import Embedder
+from worker.engine.example import follow, model_facts
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,10 +28,11 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
 
 
-def _inspect(device: str, *, as_json: bool, **options: object) -> int:
+def _inspect(device: str, *, as_json: bool, text: str, **options: object) -> int:
     embedder = Embedder.from_options(ModelOptions.model_validate(options), device=device)
     spec = embedder.spec
     facts = {"spec": spec.model_dump(mode="json"), "fingerprint": spec.fingerprint, **embedder.describe()}
+    facts |= model_facts(embedder, asked_device=device) | {"example": follow(embedder, text)}
     sys.stdout.write(json.dumps(facts, indent=None if as_json else 2, ensure_ascii=False) + "\n")
     return 0
 
@@ -60,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         inspect.add_argument(f"--{name}", type=int)
     inspect.add_argument("--normalize", action=argparse.BooleanOptionalAction)
     inspect.add_argument("--trust-remote-code", action="store_true")
+    inspect.add_argument("--text", default=EXAMPLE, help="the text to follow from its tokens to its vector")
     inspect.add_argument("--device", default="cpu")
     inspect.add_argument("--json", action="store_true", dest="as_json")
     embed = commands.add_parser("embed", help="vectors of the texts on stdin, as a .npy file on stdout")

@@ -14,7 +14,8 @@ from producer.request import EmbedRequest, Where
 from producer.start import begin, recorded
 from schemas.errors import UsageError
 from schemas.job import RUN_ID_PATTERN
-from schemas.run import Mode, RunRecord, SourceFormat, SourceOptions, Store
+from schemas.run import Mode, RunRecord, SourceFormat, SourceOptions
+from schemas.store import Store
 
 
 @click.command()
@@ -29,7 +30,7 @@ from schemas.run import Mode, RunRecord, SourceFormat, SourceOptions, Store
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N rows.")
 @model_options
 @click.option("--store", type=click.Choice(get_args(Store)), default="float32", show_default=True,
-              help="Precision of the stored vectors; readers see float32 all the same.")  # fmt: skip
+              help="How vectors are kept; the first three read as float32, the others as codes.")  # fmt: skip
 @click.option("--mode", type=click.Choice(get_args(Mode)), default="upsert", show_default=True)
 @where_options
 @click.option("--run-id", metavar="ID", help="Name the run; the same id again resumes it.")

@@ -63,7 +63,9 @@ class _Service:
         progress = ledger.progress()
         if progress is None or progress.state != "running" or ledger.holder() is not None:
             return None
-        return ledger.record()
+        record = ledger.record()
+        # A sample is embedded again by whoever takes over the run that it is for.
+        return None if record is None or record.sample_of is not None else record
 
     def _drive(self, record: RunRecord) -> None:
         display = Lines(Console(stderr=True))

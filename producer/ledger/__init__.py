@@ -172,6 +172,14 @@ class Ledger:
         """Forget failed attempts, so that dead jobs are tried again when the run is next driven."""
         self._redis.delete(self._keys.attempts, self._keys.causes)
 
+    def forget(self) -> None:
+        """Take the run out of Redis; what workers still say of it falls on deaf ears."""
+        payloads = list(self._redis.scan_iter(match=f"{self._keys.run}:payload:*", count=1000))
+        with self._redis.pipeline() as pipe:
+            pipe.delete(*self._keys.all_but_payloads(), self._keys.producer, *payloads)
+            pipe.zrem(RUNS_KEY, self.run)
+            pipe.execute()
+
     def hold(self, holder: str) -> str:
         """Be the run's producer for the next seconds; returns who is."""
         answer = self._scripts["hold"](keys=[self._keys.producer], args=[holder, PRODUCER_SECONDS])

@@ -26,6 +26,13 @@ class SourceBatch(NamedTuple):
     start: Cursor
 
 
+class Rows(Protocol):
+    """What jobs are cut from: the same sequence of rows at every reading."""
+
+    def batches(self, start: Cursor = START) -> Iterator[SourceBatch]:
+        """The rows from a place on, in bounded batches."""
+
+
 class _Reader(Protocol):
     """One file; `columns` is None where the file holds no row that could tell."""
 

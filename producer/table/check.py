@@ -11,11 +11,14 @@ from producer.table.user import user_name
 from schemas.errors import TableError
 from schemas.run import Mode
 from schemas.spec import Spec
+from schemas.store import Store
 
 _REPLACE = "--mode replace embeds everything into the next version; or choose another table"
 
 
-def check_table(table: str, *, spec: Spec, schema: pa.Schema, mode: Mode) -> TableState | None:
+def check_table(
+    table: str, *, spec: Spec, schema: pa.Schema, mode: Mode, store: Store = "float32"
+) -> TableState | None:
     """The table's state, None for a new one; a TableError where it cannot take a run that writes this schema."""
     _check_writable(table)
     _check_ours(table)
@@ -25,6 +28,8 @@ def check_table(table: str, *, spec: Spec, schema: pa.Schema, mode: Mode) -> Tab
     if state.fingerprint != spec.fingerprint:
         changes = "\n".join(f"    {line}" for line in spec_changes(state.spec, spec))
         raise TableError(f"{table} holds vectors that were made otherwise:\n{changes}", way_out=_REPLACE)
+    if state.store != store:
+        raise TableError(f"{table} keeps its vectors as {state.store}, the run asks for {store}", way_out=_REPLACE)
     differing = _differing_columns(state.schema, schema)
     if differing:
         raise TableError(f"{table} has other columns than the run: {'; '.join(differing)}", way_out=_REPLACE)
@@ -83,7 +88,7 @@ def _check_ours(table: str) -> None:
         return
     runs = os.path.join(table, "_runs")
     known = {name.removesuffix(".json") for name in (os.listdir(runs) if "_runs" in names else [])}
-    others = sorted(names - known - {"_runs", "_errors"})
+    others = sorted(names - known - {"_runs", "_errors", "_ranges"})
     if others:
         raise TableError(
             f"{table} is no table and holds other things: {', '.join(others[:5])}",

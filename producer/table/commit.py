@@ -13,7 +13,7 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
-from producer.table.log import FINGERPRINT_KEY, ROWS_KEY, RUN_KEY, SPEC_KEY, USER_KEY
+from producer.table.log import FINGERPRINT_KEY, RANGES_KEY, ROWS_KEY, RUN_KEY, SPEC_KEY, STORE_KEY, USER_KEY
 from producer.table.parts import Part
 from producer.table.user import user_name
 from schemas.errors import RunFailed, TableError
@@ -53,11 +53,14 @@ def committed_version(table: str, run: str) -> int | None:
 
 
 def _publish(record: RunRecord, parts: list[Part], log: DeltaTable | None) -> None:
+    ranges = {} if record.ranges is None else {RANGES_KEY: record.ranges.model_dump_json()}
     properties = CommitProperties(
         custom_metadata={
             RUN_KEY: record.run,
             FINGERPRINT_KEY: record.spec.fingerprint,
             SPEC_KEY: record.spec.model_dump_json(),
+            STORE_KEY: record.store,
+            **ranges,
             ROWS_KEY: str(sum(part.rows for part in parts)),
             USER_KEY: user_name(),
         },

@@ -14,6 +14,8 @@ from schemas.errors import TableError
 RUN_KEY = "vecmill.run"
 FINGERPRINT_KEY = "vecmill.fingerprint"
 SPEC_KEY = "vecmill.spec"
+STORE_KEY = "vecmill.store"
+RANGES_KEY = "vecmill.ranges"
 ROWS_KEY = "vecmill.rows"
 USER_KEY = "vecmill.user"
 

@@ -1,19 +1,20 @@
-"""What a table is before a run begins: its version, and the spec its vectors were made with. Changes nothing."""
+"""What a table is before a run begins: its version, and how its vectors were made and stored. Changes nothing."""
 
 import os
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from producer.table.log import FINGERPRINT_KEY, RUN_KEY, SPEC_KEY, commit_of, live_files
+from producer.table.log import FINGERPRINT_KEY, RANGES_KEY, RUN_KEY, SPEC_KEY, STORE_KEY, commit_of, live_files
 from schemas.errors import TableError
 from schemas.footer import read_footer
-from schemas.receipt import SPEC_KEY as FOOTER_SPEC_KEY
 from schemas.run import RunRecord
 from schemas.spec import Spec
+from schemas.store import Ranges, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class TableState:
     run: str
     fingerprint: str
     spec: Spec
+    store: Store
+    ranges: Ranges | None
     schema: pa.Schema
     rows: int
 
@@ -33,11 +36,10 @@ def open_table(table: str, version: int | None = None) -> TableState | None:
     if not DeltaTable.is_deltatable(table):
         return None
     log = DeltaTable(table, version=version)
-    run, fingerprint, spec = (
-        _from_history(log) or _from_footer(log, table) or _from_records(log, table) or _foreign(table)
-    )
+    made = _from_history(log, table) or _from_footer(log, table) or _from_records(log, table) or _foreign(table)
     rows = sum(file.rows or 0 for file in live_files(log, table))
-    return TableState(log.version(), run, fingerprint, spec, pa.schema(log.schema().to_arrow()), rows)
+    schema = pa.schema(log.schema().to_arrow())
+    return TableState(log.version(), **made._asdict(), schema=schema, rows=rows)
 
 
 def read_record(table: str, run: str) -> RunRecord | None:
@@ -49,14 +51,21 @@ def read_record(table: str, run: str) -> RunRecord | None:
         return None
 
 
-_Made = tuple[str, str, Spec]
+class _Made(NamedTuple):
+    """By which run, and how."""
+
+    run: str
+    fingerprint: str
+    spec: Spec
+    store: Store
+    ranges: Ranges | None
 
 
-def _from_history(log: DeltaTable) -> _Made | None:
+def _from_history(log: DeltaTable, table: str) -> _Made | None:
     commit = commit_of(log.history(), log.version())
     if commit is None or SPEC_KEY not in commit:
         return None
-    return commit[RUN_KEY], commit[FINGERPRINT_KEY], Spec.model_validate_json(commit[SPEC_KEY])
+    return _made(commit[RUN_KEY], commit[FINGERPRINT_KEY], commit, table)
 
 
 def _from_footer(log: DeltaTable, table: str) -> _Made | None:
@@ -65,8 +74,16 @@ def _from_footer(log: DeltaTable, table: str) -> _Made | None:
     footer = read_footer(file.path) if file else None
     if file is None or footer is None:
         return None
-    spec = Spec.model_validate_json(pq.read_metadata(file.path).metadata[FOOTER_SPEC_KEY])
-    return footer.receipt.run, footer.receipt.fingerprint, spec
+    said = {key.decode(): text.decode(errors="replace") for key, text in pq.read_metadata(file.path).metadata.items()}
+    return _made(footer.receipt.run, footer.receipt.fingerprint, said, table)
+
+
+def _made(run: str, fingerprint: str, said: dict[str, str], table: str) -> _Made:
+    """The first versions named no store; the run's record does."""
+    record = None if STORE_KEY in said else read_record(table, run)
+    named = said.get(STORE_KEY) or (record.store if record else "float32")
+    ranges = Ranges.model_validate_json(said[RANGES_KEY]) if RANGES_KEY in said else None
+    return _Made(run, fingerprint, Spec.model_validate_json(said[SPEC_KEY]), _STORE.validate_python(named), ranges)
 
 
 def _from_records(log: DeltaTable, table: str) -> _Made | None:
@@ -76,8 +93,11 @@ def _from_records(log: DeltaTable, table: str) -> _Made | None:
     records = [read_record(table, name.removesuffix(".json")) for name in names if name.endswith(".json")]
     committed = [one for one in records if one is not None and log.transaction_version(one.run) is not None]
     last = max(committed, key=lambda record: record.created_at, default=None)
-    return None if last is None else (last.run, last.spec.fingerprint, last.spec)
+    return None if last is None else _Made(last.run, last.spec.fingerprint, last.spec, last.store, last.ranges)
 
 
 def _foreign(table: str) -> _Made:
     raise TableError(f"{table} is a Delta table, but no run of Vecmill is in it", way_out="choose another folder")
+
+
+_STORE: TypeAdapter[Store] = TypeAdapter(Store)

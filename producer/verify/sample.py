@@ -1,4 +1,7 @@
-"""Embedding a sample of the table's rows again, and comparing. Knows the table and the source; the encoder is given."""
+"""Embedding a sample of the table's rows again. Knows the table and the source.
+
+The encoder is given, and what counts as equal.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -9,22 +12,20 @@ import pyarrow.parquet as pq
 
 from producer.source import open_source
 from producer.table.log import LiveFile
-from producer.table.read import vectors_of
+from producer.verify.compare import Compare
 from producer.verify.finding import Finding
 from schemas.run import RunRecord
+from schemas.store import Vectors
 from schemas.text import text_hash
 
-Vectors = npt.NDArray[np.float32]
 Encode = Callable[[list[str]], Vectors]
 
-#: The least cosine between a vector and its second making: numbers differ between devices and batches.
-_LEAST_COSINE = {"float32": 0.9999, "float16": 0.999, "bfloat16": 0.998}
 _SEED = 7
 _ENCODED_AT_ONCE = 256
 
 
 def check_sample(
-    files: list[LiveFile], count: int, encode: Encode, *, record: RunRecord | None, dtype: str
+    files: list[LiveFile], count: int, encode: Encode, *, record: RunRecord | None, compare: Compare
 ) -> Iterator[Finding]:
     """The rows of a random sample whose vectors are not what the model gives for their texts."""
     rows = _sample(files, count)
@@ -38,7 +39,7 @@ def check_sample(
         yield Finding(check="sample", where="_runs", detail="neither a text column nor the run's record: not compared")
         return
     yield from _text_findings(rows, texts)
-    yield from _vector_findings(rows, texts, encode, _LEAST_COSINE.get(dtype, _LEAST_COSINE["bfloat16"]))
+    yield from _vector_findings(rows, texts, encode, compare)
 
 
 def _sample(files: list[LiveFile], count: int) -> pa.Table:
@@ -86,21 +87,11 @@ def _text_findings(rows: pa.Table, texts: dict[int, str]) -> Iterator[Finding]:
             yield Finding(check="sample", where=id_, detail="its text is not the one that was embedded")
 
 
-def _vector_findings(rows: pa.Table, texts: dict[int, str], encode: Encode, least: float) -> Iterator[Finding]:
+def _vector_findings(rows: pa.Table, texts: dict[int, str], encode: Encode, compare: Compare) -> Iterator[Finding]:
     ids = rows.column("id").to_pylist()
     indices = sorted(texts)
     for first in range(0, len(indices), _ENCODED_AT_ONCE):
         some = indices[first : first + _ENCODED_AT_ONCE]
-        there = vectors_of(rows.take(pa.array(some)).column("embedding"), "the sample")
-        again = encode([texts[index] for index in some])
-        for index, cosine in zip(some, _cosines(there, again), strict=True):
-            if not cosine >= least:
-                yield Finding(check="sample", where=ids[index], detail=f"cosine {cosine:.5f} to its second embedding")
-
-
-def _cosines(one: Vectors, other: Vectors) -> list[float]:
-    """Row by row; two zero vectors are alike."""
-    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    dots = np.einsum("nd,nd->n", one, other)
-    alike = (one == other).all(axis=1)
-    return [float(value) for value in np.where(lengths > 0, dots / np.where(lengths > 0, lengths, 1), alike)]
+        there = rows.take(pa.array(some)).column("embedding")
+        for row, detail in compare(there, encode([texts[index] for index in some])):
+            yield Finding(check="sample", where=ids[some[row]], detail=detail)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from producer.table.log import live_files, open_log
 from producer.table.state import TableState, open_table, read_record
+from producer.verify.compare import comparison
 from producer.verify.duplicates import check_duplicates
 from producer.verify.finding import Finding
 from producer.verify.rows import check_file
@@ -23,7 +24,7 @@ def verify(
     files = live_files(open_log(table), table)
     broken = set()
     for number, file in enumerate(files, start=1):
-        for finding in check_file(file, state.spec, record.store if record else "bfloat16"):
+        for finding in check_file(file, state.spec, state.store):
             if finding.check == "file":
                 broken.add(file)
             yield finding
@@ -32,9 +33,9 @@ def verify(
     whole = [file for file in files if file not in broken]
     yield from check_duplicates(whole)
     if encode is not None and sample:
-        store = record.store if record else "float32"
-        dtype = _coarser(store, _dtype(state, [file.path for file in whole]))
-        yield from check_sample(whole, sample, encode, record=record, dtype=dtype)
+        dtype = _coarser(state.store, _dtype(state, [file.path for file in whole]))
+        compare = comparison(state.store, state.ranges, dtype)
+        yield from check_sample(whole, sample, encode, record=record, compare=compare)
 
 
 def _dtype(state: TableState, paths: list[str]) -> str:
@@ -45,5 +46,6 @@ def _dtype(state: TableState, paths: list[str]) -> str:
 
 
 def _coarser(*dtypes: str) -> str:
+    """A quantized store is no coarser than its codes, which are compared as such."""
     order = ["auto", "float32", "float16", "bfloat16"]
-    return max(dtypes, key=lambda dtype: order.index(dtype) if dtype in order else len(order))
+    return max((dtype for dtype in dtypes if dtype in order), key=order.index)

@@ -8,6 +8,7 @@ import pytest
 import tiny_models as tiny
 import torch
 from parity_checks import assert_same_ids, assert_same_vectors, load_oracle
+from record import recorded, rows_taken_down  # noqa: F401 - fixtures
 
 from worker.engine import Embedder
 

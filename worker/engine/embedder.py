@@ -11,10 +11,11 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from schemas.errors import ModelError, VecmillError
+from schemas.errors import ModelError, UsageError, VecmillError
 from schemas.model_files import content_of
 from schemas.model_folder import resolve, vary
 from schemas.spec import Dtype, ModelOptions, Spec, Task
+from schemas.store import CALIBRATED, Codes, Ranges, Store, stored
 from worker.engine.batching import WaitingPool
 from worker.engine.checkpoint import load_network
 from worker.engine.device import pick_device, pick_dtype
@@ -94,7 +95,7 @@ class Embedder:
         heads = load_heads(folder, spec, device=place)
         return cls(Parts(folder=folder, tokenizer=tokenizer, network=network, heads=heads), spec)
 
-    def embed(
+    def embed(  # noqa: PLR0913 - what a user can ask for, by name
         self,
         texts: Sequence[str],
         *,
@@ -103,13 +104,17 @@ class Embedder:
         task: Task | None = None,
         dims: int | None = None,
         normalize: bool | None = None,
-    ) -> Vectors:
-        """float32 [texts, dims], in order; None means: as the spec says."""
+        store: Store = "float32",
+        ranges: Ranges | None = None,
+    ) -> Vectors | Codes:
+        """float32 [texts, dims], in order; None means: as the spec says. A quantized `store` gives its codes."""
+        if store in CALIBRATED and ranges is None:
+            raise UsageError(f"store {store} needs ranges=, so that a vector does not depend on its neighbours")
         options = ModelOptions(
             model=self.spec.model, prompt=prompt, prompt_name=prompt_name, task=task, dims=dims, normalize=normalize
         )
         embedder = self.variant(options)
-        return embedder.encode(embedder.tokens(texts))
+        return stored(embedder.encode(embedder.tokens(texts)), store, ranges)
 
     def tokenize(self, texts: Sequence[str], prompt: str | None = None) -> list[list[int]]:
         """The token ids of each text behind `prompt`, if any; special tokens included, cut at the spec's length."""

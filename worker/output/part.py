@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.arrow import ERRORS_SCHEMA, kept_fields, part_schema
-from schemas.run import Store
+from schemas.run import RunRecord
+from schemas.store import Vectors, rounded
 from schemas.text import text_hash
-from worker.output.vectors import Vectors, rounded, vector_column
+from worker.output.vectors import stored_column
 
 
 class Failure(NamedTuple):
@@ -50,14 +51,14 @@ def embeddable(payload: pa.Table) -> pa.Table:
     return payload.filter(pc.is_null(payload.column("problem"))).combine_chunks()
 
 
-def build_part(payload: pa.Table, encoded: Encoded, *, store: Store, keep_text: bool) -> Part:
+def build_part(payload: pa.Table, encoded: Encoded, record: RunRecord) -> Part:
     """The part of a job, and its failed rows: the source's, the engine's, and vectors that are not finite."""
     rows = embeddable(payload)
     if not len(rows) == len(encoded.vectors) == len(encoded.n_tokens) == len(encoded.truncated):
         raise ValueError(f"{len(rows)} rows to encode, but {len(encoded.vectors)} vectors")
-    vectors = rounded(encoded.vectors, store)
+    vectors = rounded(encoded.vectors, record.store)
     failures = {**_not_finite(vectors), **encoded.failures}
-    schema = part_schema(kept_fields(payload.schema), keep_text=keep_text)
+    schema = part_schema(kept_fields(payload.schema), keep_text=record.source.keep_text, store=record.store)
     failed = pa.concat_tables([_problems(payload), _failed(rows, failures)])
     if failures:
         good = np.setdiff1d(np.arange(len(rows)), list(failures))
@@ -68,7 +69,7 @@ def build_part(payload: pa.Table, encoded: Encoded, *, store: Store, keep_text: 
         "n_tokens": pa.array(encoded.n_tokens, pa.int32()),
         "truncated": pa.array(encoded.truncated, pa.bool_()),
         "text_hash": pa.array([text_hash(text) for text in rows.column("text").to_pylist()], pa.binary()),
-        "embedding": vector_column(vectors),
+        "embedding": stored_column(vectors, record.store, record.ranges),
     }
     return Part(pa.table([columns[name] for name in schema.names], schema=schema), failed)
 

@@ -1,33 +1,24 @@
-"""From one float32 block to an Arrow column, without a copy where it is stored as it is. Knows no file."""
+"""From one block of numbers to an Arrow column, without a copy where it is stored as it is. Knows no file."""
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from schemas.arrow import VECTOR_TYPE
-from schemas.run import Store
-
-Vectors = npt.NDArray[np.float32]
+from schemas.arrow import vector_type
+from schemas.store import Ranges, Store, Vectors, stored
 
 
-def rounded(vectors: Vectors, store: Store) -> Vectors:
-    """The nearest values that the stored precision has; still float32, so every reader can read them."""
-    if store == "float16":
-        with np.errstate(over="ignore"):
-            return vectors.astype(np.float16).astype(np.float32)
-    return _bfloat16(vectors) if store == "bfloat16" else vectors
+def stored_column(vectors: Vectors, store: Store, ranges: Ranges | None) -> pa.ListArray:
+    """Vectors already rounded as the column that the store keeps."""
+    return vector_column(stored(vectors, store, ranges), store)
 
 
-def _bfloat16(vectors: Vectors) -> Vectors:
-    """To the nearest, ties to even, as a processor does it; what is not finite stays as it is."""
-    bits = np.ascontiguousarray(vectors).view(np.uint32)
-    nearest = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
-    return np.where(np.isfinite(vectors), nearest.view(np.float32), vectors)
-
-
-def vector_column(vectors: Vectors) -> pa.ListArray:
-    """The rows of the block as a column of lists that shares its memory."""
-    count, width = vectors.shape
+def vector_column(block: npt.NDArray[Any], store: Store = "float32") -> pa.ListArray:
+    """The rows of the block as a column of lists that shares its memory, where its numbers are of the stored type."""
+    count, width = block.shape
     offsets = np.arange(count + 1, dtype=np.int32) * np.int32(width)
-    flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
-    return pa.ListArray.from_arrays(pa.array(offsets), flat, type=VECTOR_TYPE)
+    type_ = vector_type(store)
+    flat = pa.array(np.ascontiguousarray(block, dtype=type_.value_type.to_pandas_dtype()).reshape(-1))
+    return pa.ListArray.from_arrays(pa.array(offsets), flat, type=type_)

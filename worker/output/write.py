@@ -16,9 +16,8 @@ import pyarrow.parquet as pq
 
 from schemas.footer import read_footer
 from schemas.job import errors_path, part_path
-from schemas.receipt import RECEIPT_KEY, SPEC_KEY, Receipt
+from schemas.receipt import RANGES_KEY, RECEIPT_KEY, SPEC_KEY, STORE_KEY, Receipt
 from schemas.run import RunRecord
-from schemas.spec import Spec
 from worker.output.folder import LocalFolder
 from worker.output.part import Encoded, build_part
 
@@ -35,7 +34,7 @@ def write_part(
     `rows` are those of the part, `failed` the others: together they are the rows of the job.
     """
     started = time.perf_counter()
-    part = build_part(payload, encoded, store=record.store, keep_text=record.source.keep_text)
+    part = build_part(payload, encoded, record)
     _write_failed(folder, errors_path(receipt.run, receipt.job), part.failed)
     counts = {
         "rows": len(part.rows),
@@ -45,7 +44,7 @@ def write_part(
     }
     counted = receipt.model_copy(update=counts)
     with folder.write(part_path(receipt.run, receipt.job)) as stream:
-        return _write_rows(stream, part.rows, record.spec, counted, started)
+        return _write_rows(stream, part.rows, record, counted, started)
 
 
 def read_receipt(path: str) -> Receipt | None:
@@ -54,25 +53,32 @@ def read_receipt(path: str) -> Receipt | None:
     return footer.receipt if footer else None
 
 
-def _write_rows(stream: BinaryIO, rows: pa.Table, spec: Spec, receipt: Receipt, started: float) -> Receipt:
+def _write_rows(stream: BinaryIO, rows: pa.Table, record: RunRecord, receipt: Receipt, started: float) -> Receipt:
     flat = [field.name for field in rows.schema if not pa.types.is_nested(field.type)]
     # Unit vectors in zstd: 0.92 of their size as they are, 0.84 when split by bytes, and no slower. Their
-    # dictionary and statistics would cost time and help nobody.
+    # dictionary and statistics would cost time and help nobody. Codes are at most 256 different numbers: with a
+    # dictionary one takes a byte or less, without one Parquet gives it four.
+    quantized = not pa.types.is_floating(rows.schema.field("embedding").type.value_type)
+    plain = {"id", "text", "text_hash"}
     with pq.ParquetWriter(
         stream,
         rows.schema,
         compression="zstd",
-        use_dictionary=[name for name in flat if name not in ("id", "text", "text_hash")],
+        use_dictionary=[*(name for name in flat if name not in plain), *([_VECTOR_LEAF] if quantized else [])],
         write_statistics=[name for name in flat if name not in ("text", "text_hash")],
-        column_encoding={_VECTOR_LEAF: "BYTE_STREAM_SPLIT"},
+        column_encoding=None if quantized else {_VECTOR_LEAF: "BYTE_STREAM_SPLIT"},
     ) as writer:
         writer.write_table(rows)
         seconds = receipt.seconds.model_copy(update={"write": time.perf_counter() - started})
         receipt = receipt.model_copy(update={"seconds": seconds, "durable_at": time.time()})
-        writer.add_key_value_metadata(
-            {RECEIPT_KEY: receipt.model_dump_json(), SPEC_KEY: spec.model_dump_json(), VERSIONS_KEY: _versions()}
-        )
+        writer.add_key_value_metadata({RECEIPT_KEY: receipt.model_dump_json(), **_origin(record)})
     return receipt
+
+
+def _origin(record: RunRecord) -> dict[bytes, str]:
+    """What the numbers of a part mean, whoever finds it."""
+    ranges = {} if record.ranges is None else {RANGES_KEY: record.ranges.model_dump_json()}
+    return {SPEC_KEY: record.spec.model_dump_json(), STORE_KEY: record.store, VERSIONS_KEY: _versions(), **ranges}
 
 
 def _write_failed(folder: LocalFolder, name: str, failed: pa.Table) -> None:
