@@ -61,9 +61,9 @@ class Tokenizer:
         ids = self([prompt]).ids
         return len(ids) - int(len(ids) > 0 and int(ids[-1]) in self._tokenizer.all_special_ids)
 
-    def _encode(self, texts: list[str]) -> Tokens:
+    def _encode(self, texts: list[str], *, specials: bool = True) -> Tokens:
         assert self._backend is not None
-        encodings = self._backend.encode_batch_fast(texts)
+        encodings = self._backend.encode_batch_fast(texts, add_special_tokens=specials)
         lists = [encoding.ids for encoding in encodings]
         lengths = np.fromiter(map(len, lists), dtype=np.int64, count=len(lists))
         truncated = np.zeros(len(lists), dtype=np.bool_)

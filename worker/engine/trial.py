@@ -23,8 +23,10 @@ _TRIAL_LENGTHS = frozenset({37, 11, 4, 1})
 _LONGEST_TRIAL = 1024
 
 
-def decide(model: Any, *, device: torch.device, max_tokens: int | None) -> Network:
-    """`model` with the fastest forward that a trial finds equal to one by one."""
+def decide(
+    model: Any, *, device: torch.device, max_tokens: int | None, config: dict[str, Any] | None = None
+) -> Network:
+    """`model` with the fastest forward that a trial finds equal to one by one; `config` is its module's."""
     padding = getattr(model.config, "pad_token_id", None)
     padded = Network(
         model=model,
@@ -33,7 +35,11 @@ def decide(model: Any, *, device: torch.device, max_tokens: int | None) -> Netwo
         reason="",
         first_position=_first_position(model),
         padding_id=0 if padding is None else int(padding),
+        layered=bool(model.config.output_hidden_states),
     )
+    if config is not None and config.get("method") is not None:
+        reason = f"the vector is the network's own, by {config['method']}"
+        return replace(padded, method=config["method"], output=config["output"], reason=reason)
     usual = model.config._attn_implementation
     ids, offsets = _trial(padded, max_tokens)
     single = torch.cat([padded.hidden(ids[begin:end], np.array([0, end - begin])) for begin, end in pairwise(offsets)])
