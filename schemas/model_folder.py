@@ -19,6 +19,8 @@ from schemas.spec import ModelOptions, Module, Spec
 _UNTRAINED = "no modules.json: the model was not trained for sentences; pooling {} was chosen by rule"
 _CUT = "vectors are cut after the model's own normalization and so are not of unit length; --normalize makes them so"
 _CHAT = "the tokenizer has a chat template; texts are embedded plain, not as chat messages"
+#: A request that leaves all open.
+_NOTHING = ModelOptions(model="")
 
 
 def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None) -> Spec:
@@ -69,7 +71,8 @@ def vary(spec: Spec, folder: Path, options: ModelOptions) -> Spec:
         return resolve(folder, options.model_copy(update=kept | ends), revision=spec.revision)
     if (options.prompt, options.prompt_name, options.task) != (None, None, None):
         saved = read_object(folder / "config_sentence_transformers.json")
-        spec = spec.model_copy(update={"prompt": resolve_prompt(options, saved)})
+        told = tuple(warning for warning in spec.warnings if warning != unchosen_prompts(_NOTHING, saved))
+        spec = spec.model_copy(update={"prompt": resolve_prompt(options, saved), "warnings": told})
     return _ending(spec, folder, dims=options.dims or spec.truncate_dims, normalize=normalize)
 
 
