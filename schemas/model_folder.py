@@ -18,7 +18,7 @@ from schemas.spec import ModelOptions, Module, Spec
 
 _UNTRAINED = "no modules.json: the model was not trained for sentences; pooling {} was chosen by rule"
 _CUT = "vectors are cut after the model's own normalization and so are not of unit length; --normalize makes them so"
-_CHAT = "the tokenizer has a chat template; texts are embedded plain, not as chat messages"
+_CHAT = "no modules.json, but a chat template: texts are put into it as messages, as in sentence-transformers"
 #: A request that leaves all open.
 _NOTHING = ModelOptions(model="")
 

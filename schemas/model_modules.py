@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from schemas.errors import ModelError
+from schemas.model_chat import chat_template
 from schemas.model_files import read_json
 from schemas.model_first import FIRST
 from schemas.model_kinds import READERS, Place
@@ -36,8 +37,10 @@ def raw_modules(folder: Path, config: dict[str, Any]) -> tuple[Module, ...]:
     architecture = next(iter(config.get("architectures") or ()), "")
     causal = architecture.endswith("ForCausalLM") and config.get("is_causal", True)
     pooling = {"modes": ["lasttoken" if causal else "mean"], "include_prompt": True}
+    # Only a model that was never saved for sentences is taken for a chat model because it has a template.
+    said: dict[str, Any] = {"modality_config": {"message": {}}} if chat_template(folder) else {}
     return (
-        Module(kind="Transformer", config=resolved_transformer({}, folder)),
+        Module(kind="Transformer", config=resolved_transformer(said, folder)),
         Module(kind="Pooling", config=pooling),
     )
 

@@ -62,7 +62,7 @@ def _unusual(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     chat = options.pop("chat_template", {})
     if any(options.values()):
         raise ModelError(f"the Transformer module has processing_kwargs = {options!r}, which is not supported")
-    entry = modalities.get("message") or modalities.get("text")
+    entry = modalities.get("message", modalities.get("text"))
     if entry is None:
         raise ModelError(f"{folder} reads no texts: its modalities are {', '.join(modalities)}")
     found = message_config(folder, entry, chat) if "message" in modalities else None

@@ -1,21 +1,22 @@
 """The same model under every name its files ever had, and what a person is told of it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tiny_models as tiny
 import torch
-from parity_checks import assert_same_ids, assert_same_vectors, load_oracle
-from safetensors.torch import load_file
+from parity_checks import assert_same_ids, assert_same_vectors, cosines, load_oracle
+from safetensors.torch import load_file, save_file
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize
+from tokenizers import processors
+from transformers import PreTrainedTokenizerFast
 
 from schemas.errors import ModelError
 from schemas.model_folder import resolve, vary
 from schemas.spec import ModelOptions
 from worker.engine import Embedder
-
-NEW_KEYS = ("transformer_task", "modality_config", "module_output_name", "processing_kwargs", "unpad_inputs")
 
 
 @pytest.fixture
@@ -105,6 +106,31 @@ def test_a_slow_tokenizer(record, tmp_path):
     embedder, oracle = Embedder.load(folder, dtype="float32"), load_oracle(folder)
     assert_same_ids(embedder, oracle, tiny.TEXTS)
     record(assert_same_vectors(embedder.embed(tiny.TEXTS), oracle.encode(tiny.TEXTS)), layout="slow tokenizer (ByT5)")
+
+
+def xlnet_tokenizer():
+    tokenizer = tiny.wordpiece()
+    backend = tokenizer.backend_tokenizer
+    backend.post_processor = processors.TemplateProcessing(
+        single="$A:0 [SEP]:0 [CLS]:2", special_tokens=[("[SEP]", 3), ("[CLS]", 2)]
+    )
+    names = dict(pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", padding_side="left")
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    return PreTrainedTokenizerFast(tokenizer_object=backend, model_input_names=inputs, model_max_length=100, **names)
+
+
+@pytest.mark.parametrize("mode", ["mean", "lasttoken"])
+def test_special_tokens_of_another_type(agree, tmp_path, mode):
+    raw = tiny.checkpoint(tmp_path / "raw", "xlnet", xlnet_tokenizer())
+    weights = load_file(raw / "model.safetensors")
+    wide = {key: value * (20 if "seg" in key or "r_s" in key else 1) for key, value in weights.items()}
+    save_file(wide, raw / "model.safetensors", metadata={"format": "pt"})
+    embedder, _ = agree(tiny.saved(tmp_path / "m", raw, pooling=mode), layout="token types (XLNet)")
+    assert embedder.describe()["forward"] == "padded"
+    ours = embedder.embed(tiny.TEXTS)
+    network = replace(embedder.parts.network, types=None)
+    untyped = Embedder(replace(embedder.parts, network=network), embedder.spec).embed(tiny.TEXTS)
+    assert cosines(ours, untyped).min() < 0.99
 
 
 @pytest.mark.parametrize("rows", [1, 31, 32, 33, 100])

@@ -218,6 +218,18 @@ def test_the_end_of_a_template_is_put_back(base, record, tmp_path):
     assert np.abs(ours[0] - cut[0]).max() == 0
 
 
+def test_a_plain_decoder_with_a_chat_template(base, record, tmp_path):
+    raw = shutil.copytree(base("qwen3", "decoder"), tmp_path / "raw")
+    (raw / "chat_template.jinja").write_text(FLAT)
+    tiny.rewrite(raw / "config.json", {"architectures": ["Qwen3ForCausalLM"]})
+    spec = resolve(raw, ModelOptions(model=str(raw)))
+    assert any("chat template" in warning for warning in spec.warnings)
+    ours, wanted = Embedder.load(raw, dtype="float32").embed(tiny.TEXTS), load_oracle(raw).encode(tiny.TEXTS)
+    record(assert_same_vectors(ours, wanted), layout="chat template, no modules.json: chat messages")
+    (raw / "chat_template.jinja").unlink()
+    assert cosines(ours, Embedder.load(raw, dtype="float32").embed(tiny.TEXTS)).min() < 0.99
+
+
 def test_an_adapter_is_refused(base, record, tmp_path):
     folder = tiny.saved(tmp_path / "m", base("bert"))
     tiny.rewrite(folder / "adapter_config.json", {"peft_type": "LORA"})

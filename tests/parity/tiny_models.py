@@ -43,6 +43,7 @@ _SIZES = {
     "default": dict(hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64),
     "distilbert": dict(dim=WIDTH, n_layers=2, n_heads=4, hidden_dim=64),
     "t5": dict(d_model=WIDTH, d_kv=8, d_ff=64, num_layers=2, num_heads=4),
+    "xlnet": {},
     "gpt2": dict(n_embd=WIDTH, n_layer=2, n_head=4, n_positions=128),
 }
 _T5 = _SIZES["t5"]
@@ -52,6 +53,7 @@ _SIZES |= {kind: _T5 for kind in ("mt5", "umt5", "longt5", "switch_transformers"
 _SIZES |= {kind: _BART for kind in ("bart", "m2m_100", "pegasus", "marian", "blenderbot")}
 _GROUPED = dict(num_key_value_heads=2, head_dim=8)
 EXTRA = {
+    "xlnet": dict(d_model=WIDTH, n_layer=2, n_head=4, d_inner=64, max_position_embeddings=None),
     "qwen3": _GROUPED,
     "llama": dict(num_key_value_heads=2),
     "mistral": dict(num_key_value_heads=2, sliding_window=16),
@@ -107,6 +109,7 @@ def checkpoint(folder: Path, kind: str, tokenizer: PreTrainedTokenizerFast, **ch
     sizes = dict(_SIZES.get(kind, _SIZES["default"]), vocab_size=len(tokenizer), pad_token_id=pad)
     sizes |= dict(max_position_embeddings=128 + (pad + 1 if kind in ("roberta", "mpnet") else 0))
     sizes |= EXTRA.get(kind, {}) | changes
+    sizes = {key: value for key, value in sizes.items() if value is not None}
     config = AutoConfig.for_model(kind, **sizes)
     for key in _RANGE_KEYS:
         if hasattr(config, key):

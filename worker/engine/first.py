@@ -47,7 +47,7 @@ def _transformer(folder: Path, spec: Spec, device: torch.device) -> First:
     config = spec.modules[0].config
     tokenizer = (ChatTokenizer if "message" in config else Tokenizer).load(folder, spec)
     model = load_network(folder, spec, device=device, dtype=pick_dtype(spec.dtype, device))
-    return tokenizer, decide(model, device=device, max_tokens=spec.max_tokens, config=config)
+    return tokenizer, decide(model, spec, device=device, types=tokenizer.types)
 
 
 def _static(folder: Path, spec: Spec, device: torch.device) -> First:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from worker.engine.attention import Layout
 from worker.engine.features import Features
+from worker.engine.token_types import TokenTypes
 from worker.engine.tokens import Ids, Offsets, runs_of
 
 #: `at-once` and `runs` are packed, with one attention call for all texts or one per run of equal lengths.
@@ -35,6 +36,7 @@ class Network:
     method: str | None = None
     output: str | None = None
     layered: bool = False
+    types: TokenTypes | None = None
 
     @property
     def padded(self) -> bool:
@@ -70,7 +72,9 @@ class Network:
 
     def _padded(self, ids: Ids, offsets: Offsets) -> tuple[Any, Flatten]:
         rows, mask = self._rows(ids, offsets)
-        return self.model(input_ids=rows, attention_mask=mask.long()), lambda states: states[mask]
+        types = self.types.rows(np.diff(offsets)) if self.types is not None else None
+        extra = {} if types is None else {"token_type_ids": self._tensor(types)}
+        return self.model(input_ids=rows, attention_mask=mask.long(), **extra), lambda states: states[mask]
 
     def _sentence(self, ids: Ids, offsets: Offsets) -> Tensor:
         rows, mask = self._rows(ids, offsets)
