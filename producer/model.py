@@ -11,12 +11,15 @@ from huggingface_hub.errors import (
 )
 
 from schemas.errors import ModelError
+from schemas.model_files import read_json
 from schemas.model_folder import resolve
 from schemas.model_name import folder_named, hub_id
 from schemas.spec import ModelOptions, Spec
 
 #: What a spec is read from; weights stay where they are.
 _DESCRIPTIONS = ["*.json", "*.txt", "*.model", "*.jinja"]
+#: Kinds of modules whose width only the head of their weights file tells.
+_TABLES = ("StaticEmbedding", "WordEmbeddings")
 
 
 def resolve_model(options: ModelOptions) -> Spec:
@@ -25,13 +28,20 @@ def resolve_model(options: ModelOptions) -> Spec:
     if folder is not None:
         return resolve(folder, options)
     named = options.model_copy(update={"model": hub_id(options.model)})
-    snapshot = _download(named)
+    snapshot = _download(named, _DESCRIPTIONS)
+    if _is_table(snapshot):
+        snapshot = _download(named, [*_DESCRIPTIONS, "*.safetensors"])
     return resolve(snapshot, named, revision=snapshot.name)
 
 
-def _download(options: ModelOptions) -> Path:
+def _is_table(snapshot: Path) -> bool:
+    types = [str(entry.get("type")) for entry in read_json(snapshot / "modules.json") or []]
+    return any(kind.endswith(_TABLES) for kind in types)
+
+
+def _download(options: ModelOptions, patterns: list[str]) -> Path:
     try:
-        path = snapshot_download(options.model, revision=options.revision, allow_patterns=_DESCRIPTIONS)
+        path = snapshot_download(options.model, revision=options.revision, allow_patterns=patterns)
     except RepositoryNotFoundError as error:
         raise ModelError(
             f"the hub has no model {options.model!r}, or it is private", way_out="check the name, or set HF_TOKEN"

@@ -1,5 +1,6 @@
 """Which prompt goes before each text, from the request and the model's own list of prompts."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from schemas.errors import ModelError
@@ -29,5 +30,14 @@ def resolve_prompt(options: ModelOptions, saved: dict[str, Any]) -> str:
     return prompts[name] or ""
 
 
-def _names(prompts: dict[str, str | None]) -> str:
+def unchosen_prompts(options: ModelOptions, saved: dict[str, Any]) -> str:
+    """What to tell where a model was trained with prompts, and none of them is used; else nothing."""
+    prompts = {name: prompt for name, prompt in (saved.get("prompts") or {}).items() if prompt}
+    chosen = (options.prompt, options.prompt_name, options.task, saved.get("default_prompt_name"))
+    if not prompts or chosen != (None, None, None, None):
+        return ""
+    return f"the model has prompts ({_names(prompts)}), but none was chosen; see --prompt-name and --task"
+
+
+def _names(prompts: Mapping[str, str | None]) -> str:
     return ", ".join(repr(name) for name in sorted(prompts))

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import ModelError
+from schemas.model_chat import message_config
 from schemas.model_files import read_object
 
 #: Where the configuration of a Transformer module may lie; the first one with content counts.
@@ -19,19 +20,19 @@ _TRANSFORMER_RENAMED = {
 }
 _TRANSFORMER_KNOWN = frozenset(
     {"max_seq_length", "do_lower_case", "model_kwargs", "processor_kwargs", "config_kwargs", "unpad_inputs"}
+    | {"modality_config", "module_output_name", "processing_kwargs"}
 )
 #: Keys that would change what is embedded in a way the engine does not do; each with the value that changes nothing.
 _TRANSFORMER_NEUTRAL: dict[str, tuple[Any, ...]] = {
     "tokenizer_name_or_path": (None,),
     "processor_name": (None,),
     "transformer_task": (None, "feature-extraction"),
-    "modality_config": (None, {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}),
-    "module_output_name": (None, "token_embeddings"),
-    "processing_kwargs": (None, {}),
     "query_length": (None,),
     "document_length": (None,),
     "query_expansion": (None,),
 }
+_USUAL = {"method": "forward", "method_output_name": "last_hidden_state"}
+_METHODS = ("forward", "get_text_features")
 
 
 def transformer_config(folder: Path) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def transformer_config(folder: Path) -> dict[str, Any]:
     return {_TRANSFORMER_RENAMED.get(key, key): value for key, value in found.items()}
 
 
-def resolved_transformer(config: dict[str, Any]) -> dict[str, Any]:
+def resolved_transformer(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     """What of a Transformer module's configuration decides vectors; an error for what the engine does not do."""
     for key, value in config.items():
         if key in _TRANSFORMER_KNOWN or value in _TRANSFORMER_NEUTRAL.get(key, ()):
@@ -50,7 +51,32 @@ def resolved_transformer(config: dict[str, Any]) -> dict[str, Any]:
     return {
         "do_lower_case": bool(config.get("do_lower_case")),
         **{f"{name}_kwargs": _without_trust(values) for name, values in arguments.items()},
+        **_unusual(config, folder),
     }
+
+
+def _unusual(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What is said only where it is not the usual: messages instead of texts, another method, another output."""
+    modalities = config.get("modality_config") or {"text": _USUAL}
+    options = dict(config.get("processing_kwargs") or {})
+    chat = options.pop("chat_template", {})
+    if any(options.values()):
+        raise ModelError(f"the Transformer module has processing_kwargs = {options!r}, which is not supported")
+    entry = modalities.get("message", modalities.get("text"))
+    if entry is None:
+        raise ModelError(f"{folder} reads no texts: its modalities are {', '.join(modalities)}")
+    found = message_config(folder, entry, chat) if "message" in modalities else None
+    return ({"message": found} if found else {}) | _output(entry, config.get("module_output_name"))
+
+
+def _output(entry: dict[str, Any], name: str | None) -> dict[str, Any]:
+    usual = {key: entry.get(key, value) for key, value in _USUAL.items()} == _USUAL
+    if usual and name in (None, "token_embeddings"):
+        return {}
+    method, output = entry.get("method"), entry.get("method_output_name")
+    if method not in _METHODS or name != "sentence_embedding" or not (output is None or isinstance(output, str)):
+        raise ModelError(f"the Transformer module takes {output!r} of {method!r} as {name!r}, which is not supported")
+    return {"method": method, "output": output}
 
 
 def _without_trust(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """What the parity tests share: tiny checkpoints, built once, and the comparison with the oracle."""
 
+import json
 import os
+from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -39,17 +41,41 @@ def base(tmp_path_factory):
     return build
 
 
+@pytest.fixture(scope="session")
+def parity_table():
+    """What was compared, one row per layout; written as JSON where VECMILL_PARITY_TABLE names a file."""
+    rows = {}
+    yield rows
+    if os.environ.get("VECMILL_PARITY_TABLE"):
+        Path(os.environ["VECMILL_PARITY_TABLE"]).write_text(json.dumps(list(rows.values()), indent=1))
+
+
 @pytest.fixture
-def agree():
+def record(parity_table, request):
+    """Notes one comparison in the table, by the name of its test unless it has a better one."""
+
+    def note(largest, *, layout="", status="equal", note=""):
+        name = layout or request.node.name.removeprefix("test_").replace("_", " ")
+        before = parity_table.get(name, {}).get("largest_difference")
+        if before is not None and largest is not None:
+            largest = max(largest, before)
+        parity_table[name] = {"layout": name, "status": status, "largest_difference": largest, "note": note}
+
+    return note
+
+
+@pytest.fixture
+def agree(record):
     """Ids and vectors of a folder are the oracle's; gives both, for more questions."""
 
-    def check(folder, texts=tiny.TEXTS, *, tolerance=1e-6, **call):
+    def check(folder, texts=tiny.TEXTS, *, tolerance=1e-6, layout="", **call):
         embedder, oracle = Embedder.load(folder, dtype="float32"), load_oracle(folder)
         assert_same_ids(embedder, oracle, texts)
         oracle_call = {"normalize_embeddings" if key == "normalize" else key: value for key, value in call.items()}
         if "dims" in oracle_call:
             oracle_call["truncate_dim"] = oracle_call.pop("dims")
-        assert_same_vectors(embedder.embed(texts, **call), oracle.encode(texts, **oracle_call), tolerance)
+        wanted = oracle.encode(texts, **oracle_call)
+        record(assert_same_vectors(embedder.embed(texts, **call), wanted, tolerance), layout=layout)
         return embedder, oracle
 
     return check

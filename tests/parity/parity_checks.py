@@ -16,8 +16,17 @@ def assert_same_ids(embedder, oracle, texts, prompt=""):
 
 
 def assert_same_vectors(ours, wanted, tolerance=1e-6):
-    """fp32 on a CPU: batches differ, so the last bits may; relative to the length of the longest vector."""
+    """fp32 on a CPU: batches differ, so the last bits may; relative to the length of the longest vector.
+
+    Gives the largest difference.
+    """
     assert ours.dtype == np.float32
     assert ours.shape == wanted.shape
     scale = max(1.0, float(np.linalg.norm(wanted, axis=1).max()))
-    assert np.abs(ours - wanted).max() <= tolerance * scale
+    largest = float(np.abs(ours - wanted).max()) / scale
+    assert largest <= tolerance
+    return largest
+
+
+def cosines(left, right):
+    return (left * right).sum(1) / np.maximum(np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1), 1e-12)

@@ -11,7 +11,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModel, CLIPConfig, CLIPModel, PreTrainedTokenizerFast
 
 WIDTH = 32
 TEXTS = [
@@ -43,10 +43,17 @@ _SIZES = {
     "default": dict(hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64),
     "distilbert": dict(dim=WIDTH, n_layers=2, n_heads=4, hidden_dim=64),
     "t5": dict(d_model=WIDTH, d_kv=8, d_ff=64, num_layers=2, num_heads=4),
+    "xlnet": {},
     "gpt2": dict(n_embd=WIDTH, n_layer=2, n_head=4, n_positions=128),
 }
+_T5 = _SIZES["t5"]
+_BART = dict(d_model=WIDTH, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=4)
+_BART |= dict(encoder_ffn_dim=64, decoder_ffn_dim=64)
+_SIZES |= {kind: _T5 for kind in ("mt5", "umt5", "longt5", "switch_transformers")}
+_SIZES |= {kind: _BART for kind in ("bart", "m2m_100", "pegasus", "marian", "blenderbot")}
 _GROUPED = dict(num_key_value_heads=2, head_dim=8)
 EXTRA = {
+    "xlnet": dict(d_model=WIDTH, n_layer=2, n_head=4, d_inner=64, max_position_embeddings=None),
     "qwen3": _GROUPED,
     "llama": dict(num_key_value_heads=2),
     "mistral": dict(num_key_value_heads=2, sliding_window=16),
@@ -102,6 +109,7 @@ def checkpoint(folder: Path, kind: str, tokenizer: PreTrainedTokenizerFast, **ch
     sizes = dict(_SIZES.get(kind, _SIZES["default"]), vocab_size=len(tokenizer), pad_token_id=pad)
     sizes |= dict(max_position_embeddings=128 + (pad + 1 if kind in ("roberta", "mpnet") else 0))
     sizes |= EXTRA.get(kind, {}) | changes
+    sizes = {key: value for key, value in sizes.items() if value is not None}
     config = AutoConfig.for_model(kind, **sizes)
     for key in _RANGE_KEYS:
         if hasattr(config, key):
@@ -134,3 +142,22 @@ def rewrite(path: Path, change: dict[str, object] | None = None, *, drop: tuple[
     content = json.loads(path.read_text()) if path.exists() else {}
     content = {key: value for key, value in {**content, **(change or {})}.items() if key not in drop}
     path.write_text(json.dumps(content))
+
+
+def clip(folder: Path) -> Path:
+    """A tiny CLIP checkpoint with both towers and a tokenizer, but nothing that reads images."""
+    tokenizer = bytelevel(style="roberta")
+    tokenizer.model_max_length = 40
+    sizes = dict(hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64)
+    text = dict(**sizes, vocab_size=len(tokenizer), max_position_embeddings=40)
+    text |= dict(bos_token_id=0, eos_token_id=2, pad_token_id=1)
+    config = CLIPConfig(text_config=text, vision_config=dict(**sizes, image_size=8, patch_size=4), projection_dim=24)
+    torch.manual_seed(7)
+    network = CLIPModel(config)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim == 2:
+                parameter.normal_(std=0.3)
+    network.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

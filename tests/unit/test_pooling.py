@@ -8,7 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.engine.pooling import POOLERS, pool
+from worker.engine.features import Features
+from worker.engine.pooling import POOLERS
+from worker.engine.pooling import pool as pool_features
 from worker.engine.tokens import offsets_of, runs_of
 
 _ALONE = {
@@ -25,6 +27,11 @@ lengths = st.lists(st.integers(1, 9), min_size=1, max_size=12)
 
 def states(lengths):
     return torch.from_numpy(np.random.default_rng(0).normal(size=(sum(lengths), 5)).astype(np.float32))
+
+
+def pool(hidden, offsets, config, prompt_length=0):
+    ids = np.zeros(len(hidden), dtype=np.int32)
+    return pool_features(Features(ids, offsets, tokens=hidden, prompt_length=prompt_length), config)
 
 
 def config(*modes, include_prompt=True):

@@ -11,16 +11,24 @@ from transformers.utils.logging import disable_progress_bar
 from schemas.errors import ModelError
 from schemas.spec import Spec
 
+_MODELS = "transformers.models"
 #: Encoder-decoder checkpoints of which only the encoder runs, by model type; all others load whole.
 _ENCODERS = {
     "t5": ("transformers", "T5EncoderModel"),
     "mt5": ("transformers", "MT5EncoderModel"),
     "umt5": ("transformers", "UMT5EncoderModel"),
+    "udop": ("transformers", "UdopEncoderModel"),
     "longt5": ("transformers", "LongT5EncoderModel"),
     "switch_transformers": ("transformers", "SwitchTransformersEncoderModel"),
-    "m2m_100": ("transformers.models.m2m_100.modeling_m2m_100", "M2M100Encoder"),
-    "pegasus": ("transformers.models.pegasus.modeling_pegasus", "PegasusEncoder"),
-    "marian": ("transformers.models.marian.modeling_marian", "MarianEncoder"),
+    "prophetnet": ("transformers", "ProphetNetEncoder"),
+    "blenderbot": (f"{_MODELS}.blenderbot.modeling_blenderbot", "BlenderbotEncoder"),
+    "blenderbot-small": (f"{_MODELS}.blenderbot_small.modeling_blenderbot_small", "BlenderbotSmallEncoder"),
+    "m2m_100": (f"{_MODELS}.m2m_100.modeling_m2m_100", "M2M100Encoder"),
+    "pegasus": (f"{_MODELS}.pegasus.modeling_pegasus", "PegasusEncoder"),
+    "pegasus_x": (f"{_MODELS}.pegasus_x.modeling_pegasus_x", "PegasusXEncoder"),
+    "marian": (f"{_MODELS}.marian.modeling_marian", "MarianEncoder"),
+    "t5gemma": ("transformers", "T5GemmaEncoderModel"),
+    "t5gemma2_text": (f"{_MODELS}.t5gemma2.modeling_t5gemma2", "T5Gemma2Encoder"),
 }
 #: The engine decides these; what a model's own file says of them would only be in the way.
 _OURS = frozenset({"dtype", "torch_dtype", "attn_implementation", "device_map", "low_cpu_mem_usage"})
@@ -36,6 +44,9 @@ def load_network(folder: Path, spec: Spec, *, device: torch.device, dtype: torch
         config = AutoConfig.from_pretrained(place, **module.config["config_kwargs"], trust_remote_code=trust)
         # Nothing is generated, so keys and values of past tokens would be kept for nobody.
         config.use_cache = False
+        config.output_hidden_states = any(module.kind == "WeightedLayerPooling" for module in spec.modules)
+        if config.model_type == "t5gemma":
+            config.is_encoder_decoder = False
         network, report = _class_for(config).from_pretrained(
             place, config=config, dtype=dtype, trust_remote_code=trust, output_loading_info=True, **arguments
         )

@@ -4,7 +4,7 @@ An embedder is its loaded parts and a spec; another prompt or width makes anothe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,15 +17,12 @@ from schemas.model_folder import resolve, vary
 from schemas.spec import Dtype, ModelOptions, Spec, Task
 from schemas.store import CALIBRATED, Codes, Ranges, Store, stored
 from worker.engine.batching import WaitingPool
-from worker.engine.checkpoint import load_network
-from worker.engine.device import pick_device, pick_dtype
-from worker.engine.forward import Network
-from worker.engine.heads import Head, finish, load_heads
+from worker.engine.device import pick_device
+from worker.engine.features import Reader, Step
+from worker.engine.first import Tokenizes, load_first
+from worker.engine.heads import Key, finish, key_of, load_heads
 from worker.engine.locate import locate
-from worker.engine.pooling import pool as pool_states
-from worker.engine.tokenizer import Tokenizer
 from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
-from worker.engine.trial import decide
 
 #: Tokens per batch that a device is best at: a CPU core's cache is small, a GPU wants much work at once.
 TOKEN_BUDGETS = {"cpu": 2048, "cuda": 16384}
@@ -36,9 +33,9 @@ class Parts:
     """What is loaded once per model and device, and which of its heads a spec uses is up to the embedder."""
 
     folder: Path
-    tokenizer: Tokenizer
-    network: Network
-    heads: dict[str, Head]
+    tokenizer: Tokenizes
+    network: Reader
+    heads: dict[Key, Step]
 
 
 class Embedder:
@@ -48,9 +45,9 @@ class Embedder:
         self.parts = parts
         self.spec = spec
         self.tokenizer = parts.tokenizer
-        self.padded = parts.network.way == "padded"
+        self.padded = parts.network.padded
         self.device = parts.network.device
-        self._heads = [parts.heads[module.path] for module in spec.modules[2:]]
+        self._heads = [parts.heads[key_of(module)] for module in spec.modules[1:]]
         self._prompt_length = parts.tokenizer.prompt_length(spec.prompt)
 
     @classmethod
@@ -89,9 +86,7 @@ class Embedder:
     @classmethod
     def _assemble(cls, folder: Path, spec: Spec, device: str) -> Self:
         place = pick_device(device)
-        tokenizer = Tokenizer.load(folder, spec)
-        model = load_network(folder, spec, device=place, dtype=pick_dtype(spec.dtype, place))
-        network = decide(model, device=place, max_tokens=spec.max_tokens)
+        tokenizer, network = load_first(folder, spec, device=place)
         heads = load_heads(folder, spec, device=place)
         return cls(Parts(folder=folder, tokenizer=tokenizer, network=network, heads=heads), spec)
 
@@ -126,12 +121,12 @@ class Embedder:
 
     def encode(self, tokens: Tokens) -> Vectors:
         """float32 [texts, dims] of texts already tokenized, on the calling thread."""
-        lengths = tokens.lengths
-        if not lengths.all():
-            raise VecmillError(f"text {int(np.argmin(lengths))} has no token", way_out="leave empty texts out")
+        costs = tokens.costs
+        if not costs.all():
+            raise VecmillError(f"text {int(np.argmin(costs))} has no token", way_out="leave empty texts out")
         vectors = np.empty((len(tokens), self.spec.dims), dtype=np.float32)
         pool = WaitingPool[str](padded=self.padded)
-        pool.add("texts", lengths)
+        pool.add("texts", costs)
         while pool:
             rows = np.concatenate([rows for _, rows in pool.take(self.token_budget)])
             vectors[rows] = self.forward_batch(*tokens.take(rows))
@@ -145,25 +140,25 @@ class Embedder:
     @torch.inference_mode()
     def forward_batch(self, ids: Ids, offsets: Offsets) -> Vectors:
         """One batch: float32 [texts, dims]. Texts of equal length must be neighbours, and none may be empty."""
-        hidden = self.parts.network.hidden(ids, offsets)
-        pooled = pool_states(hidden, offsets, self.spec.modules[1].config, prompt_length=self._prompt_length)
-        end = finish(pooled, heads=self._heads, truncate_dims=self.spec.truncate_dims, unit=self.spec.normalize)
+        features = replace(self.parts.network.features(ids, offsets), prompt_length=self._prompt_length)
+        end = finish(features, heads=self._heads, truncate_dims=self.spec.truncate_dims, unit=self.spec.normalize)
         vectors: Vectors = end.cpu().numpy()
         return vectors
 
     def describe(self) -> dict[str, Any]:
         """Facts that a person asks for: where it runs, in what, which way texts go through, and why."""
-        network = self.parts.network
         return {
             "device": str(self.device),
-            "dtype": str(network.model.dtype).removeprefix("torch."),
-            "network": type(network.model).__name__,
             "forward": "padded" if self.padded else "packed",
-            "way": network.way,
-            "reason": network.reason,
             "token_budget": self.token_budget,
+            **self.parts.network.describe(),
         }
 
     def variant(self, options: ModelOptions) -> Self:
-        """The same loaded model with another prompt, width or normalization."""
-        return type(self)(self.parts, vary(self.spec, self.parts.folder, options))
+        """The same loaded model with another prompt, width or normalization; or another route of it."""
+        spec = vary(self.spec, self.parts.folder, options)
+        if spec.modules[0] != self.spec.modules[0] or not {key_of(m) for m in spec.modules[1:]} <= set(
+            self.parts.heads
+        ):
+            return self._assemble(self.parts.folder, spec, self.device.type)
+        return type(self)(self.parts, spec)

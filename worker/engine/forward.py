@@ -1,5 +1,6 @@
 """One forward pass over many texts, packed end to end or padded; hidden states come back flat, without padding."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,10 +9,14 @@ import torch
 from torch import Tensor
 
 from worker.engine.attention import Layout
+from worker.engine.features import Features
+from worker.engine.token_types import TokenTypes
 from worker.engine.tokens import Ids, Offsets, runs_of
 
 #: `at-once` and `runs` are packed, with one attention call for all texts or one per run of equal lengths.
 Way = Literal["at-once", "runs", "padded"]
+#: From what a network gives for a batch to one row per token.
+Flatten = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,31 +32,64 @@ class Network:
     reason: str
     first_position: int
     padding_id: int
+    #: Of a network that is asked by another method than forward: its name, and which of its outputs is the vector.
+    method: str | None = None
+    output: str | None = None
+    layered: bool = False
+    types: TokenTypes | None = None
+
+    @property
+    def padded(self) -> bool:
+        """Whether a batch costs its longest text times its rows."""
+        return self.way == "padded"
+
+    def describe(self) -> dict[str, str]:
+        """Facts that a person asks for."""
+        dtype = str(self.model.dtype).removeprefix("torch.")
+        return {"dtype": dtype, "network": type(self.model).__name__, "way": self.way, "reason": self.reason}
 
     @torch.inference_mode()
-    def hidden(self, ids: Ids, offsets: Offsets) -> Tensor:
-        """The last hidden state of every token, [tokens, width]. Texts of equal length must be neighbours."""
-        return self._padded(ids, offsets) if self.way == "padded" else self._packed(ids, offsets)
+    def features(self, ids: Ids, offsets: Offsets) -> Features:
+        """The last hidden state of every token, or whatever the model's files say. Equal lengths are neighbours."""
+        if self.method is not None:
+            return Features(ids, offsets, sentence=self._sentence(ids, offsets))
+        output, flat = self._padded(ids, offsets) if self.padded else self._packed(ids, offsets)
+        layers = tuple(flat(states) for states in output.hidden_states) if self.layered else ()
+        return Features(ids, offsets, tokens=flat(output.last_hidden_state), layers=layers)
 
-    def _packed(self, ids: Ids, offsets: Offsets) -> Tensor:
+    def hidden(self, ids: Ids, offsets: Offsets) -> Tensor:
+        """The last hidden state of every token, [tokens, width]."""
+        return self.features(ids, offsets).states
+
+    def _packed(self, ids: Ids, offsets: Offsets) -> tuple[Any, Flatten]:
         bounds = self._tensor(offsets).int() if self.way == "at-once" else None
-        states: Tensor = self.model(
+        output = self.model(
             input_ids=self._tensor(ids)[None],
             position_ids=self._tensor(self._positions(ids, offsets))[None],
             packed_layout=Layout(runs_of(offsets), bounds),
-        ).last_hidden_state
-        return states[0]
+        )
+        return output, lambda states: states[0]
 
-    def _padded(self, ids: Ids, offsets: Offsets) -> Tensor:
+    def _padded(self, ids: Ids, offsets: Offsets) -> tuple[Any, Flatten]:
+        rows, mask = self._rows(ids, offsets)
+        types = self.types.rows(np.diff(offsets)) if self.types is not None else None
+        extra = {} if types is None else {"token_type_ids": self._tensor(types)}
+        return self.model(input_ids=rows, attention_mask=mask.long(), **extra), lambda states: states[mask]
+
+    def _sentence(self, ids: Ids, offsets: Offsets) -> Tensor:
+        rows, mask = self._rows(ids, offsets)
+        output = getattr(self.model, self.method or "")(input_ids=rows, attention_mask=mask.long())
+        vectors: Tensor = output if self.output is None else output[self.output]
+        return vectors.float()
+
+    def _rows(self, ids: Ids, offsets: Offsets) -> tuple[Tensor, Tensor]:
         # On the right, whatever side the tokenizer pads on: positions then count from the text's own first token,
         # so left padding with a learned position table, which makes vectors depend on their neighbours, cannot arise.
         lengths = np.diff(offsets)
         kept = np.arange(lengths.max()) < lengths[:, None]
         rows = np.full(kept.shape, self.padding_id, dtype=np.int64)
         rows[kept] = ids
-        mask = self._tensor(kept)
-        states: Tensor = self.model(input_ids=self._tensor(rows), attention_mask=mask.long()).last_hidden_state
-        return states[mask]
+        return self._tensor(rows), self._tensor(kept)
 
     def _positions(self, ids: Ids, offsets: Offsets) -> Offsets:
         first, lengths = self.first_position, np.diff(offsets)

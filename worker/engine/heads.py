@@ -1,22 +1,28 @@
-"""The modules after pooling, and the end of every spec: truncation, then normalization.
+"""The modules behind the first one, and the end of every spec: truncation, then normalization.
 
-A registry by kind, as data; a kind that is not in it is an error. Weights are loaded strictly: all of them, and
-no other.
+A registry by kind, as data; a kind that is not in it is an error. Modules that work on tokens before pooling are in
+`token_heads`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from schemas.errors import ModelError
 from schemas.spec import Module, Spec
+from worker.engine.features import Features, Step
+from worker.engine.pooling import pool
+from worker.engine.token_heads import TOKEN_HEADS
+from worker.engine.weights import fill
 
-Head = Callable[[Tensor], Tensor]
+Loader = Callable[[Path, dict[str, Any], torch.device], Step]
+#: A module is known by its kind and its folder; two without a file may share one.
+Key = tuple[str, str]
 
 
 class _Dense(nn.Module):
@@ -26,7 +32,7 @@ class _Dense(nn.Module):
         super().__init__()
         inner, outer = config["in_features"], config["out_features"]
         self.linear = nn.Linear(inner, outer, bias=config["bias"])
-        self.activation = getattr(nn, config["activation"])()
+        self.activation = _activation(config["activation"])
         self.adds = config["residual"]
         if self.adds and inner != outer:
             self.residual = nn.Linear(inner, outer, bias=False)
@@ -50,46 +56,76 @@ class _LayerNorm(nn.Module):
         return normed
 
 
-def _unit(vectors: Tensor) -> Tensor:
-    return normalize(vectors, p=2.0, dim=-1)
+@dataclass(frozen=True, slots=True)
+class _Pooling:
+    """The vectors of a text's tokens to one."""
+
+    config: dict[str, Any]
+
+    def __call__(self, features: Features) -> Features:
+        return replace(features, sentence=pool(features, self.config), tokens=None, layers=())
 
 
-#: Modules with weights of their own, and modules without.
-_WEIGHTED: dict[str, Callable[[dict[str, Any]], nn.Module]] = {"Dense": _Dense, "LayerNorm": _LayerNorm}
-_PLAIN: dict[str, Head] = {"Normalize": _unit, "Dropout": lambda vectors: vectors}
+@dataclass(frozen=True, slots=True)
+class _EachVector:
+    """A function of one vector, for the sentence's or for every token's."""
+
+    function: Callable[[Tensor], Tensor]
+    level: str = "sentence"
+
+    def __call__(self, features: Features) -> Features:
+        if self.level == "tokens":
+            return replace(features, tokens=self.function(features.states.float()))
+        return replace(features, sentence=self.function(features.vectors))
 
 
-def load_heads(folder: Path, spec: Spec, *, device: torch.device) -> dict[str, Head]:
-    """The modules of `spec` after its Pooling by their folders, ready to run on float32 vectors."""
-    return {module.path: _load(folder, module, device) for module in spec.modules[2:]}
+def load_heads(folder: Path, spec: Spec, *, device: torch.device) -> dict[Key, Step]:
+    """The modules of `spec` behind its first, ready to run."""
+    return {key_of(module): _load(folder, module, device) for module in spec.modules[1:]}
 
 
-def finish(vectors: Tensor, *, heads: list[Head], truncate_dims: int | None, unit: bool) -> Tensor:
-    """Pooled vectors through the saved modules, then cut, then made unit length where the spec says so."""
+def key_of(module: Module) -> Key:
+    """By what a loaded module is found again."""
+    return module.kind, module.path
+
+
+def finish(features: Features, *, heads: Sequence[Step], truncate_dims: int | None, unit: bool) -> Tensor:
+    """A batch through the modules, then its vectors cut, then made unit length where the spec says so."""
     for head in heads:
-        vectors = head(vectors)
+        features = head(features)
+    vectors = features.vectors
     if truncate_dims is not None:
         vectors = vectors[:, :truncate_dims]
     return _unit(vectors) if unit else vectors
 
 
-def _load(folder: Path, module: Module, device: torch.device) -> Head:
-    if module.kind in _PLAIN:
-        return _PLAIN[module.kind]
-    if module.kind not in _WEIGHTED:
+def _load(folder: Path, module: Module, device: torch.device) -> Step:
+    if module.kind not in _LOADERS:
         raise ModelError(f"module {module.kind} in {module.path!r} is not supported")
-    layer = _WEIGHTED[module.kind](module.config)
-    try:
-        layer.load_state_dict(_weights(folder / module.path), strict=True)
-    except RuntimeError as cause:
-        raise ModelError(f"the weights of {module.kind} in {folder / module.path} do not fit: {cause}") from cause
-    return layer.to(device=device, dtype=torch.float32).eval()
+    return _LOADERS[module.kind](folder / module.path, module.config, device)
 
 
-def _weights(place: Path) -> dict[str, Tensor]:
-    if (place / "model.safetensors").exists():
-        return load_file(place / "model.safetensors")
-    if (place / "pytorch_model.bin").exists():
-        weights: dict[str, Tensor] = torch.load(place / "pytorch_model.bin", map_location="cpu", weights_only=True)
-        return weights
-    raise ModelError(f"{place} has no weights: no model.safetensors or pytorch_model.bin", way_out="fetch it again")
+def _unit(vectors: Tensor) -> Tensor:
+    return normalize(vectors, p=2.0, dim=-1)
+
+
+def _activation(name: str) -> nn.Module:
+    found = getattr(nn, name, None)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise ModelError(f"activation {name} is no torch.nn module", way_out="use a model with a torch.nn activation")
+    module: nn.Module = found()
+    return module
+
+
+def _weighted(make: Callable[[dict[str, Any]], nn.Module]) -> Loader:
+    return lambda place, config, device: _EachVector(fill(make(config), place, device), config.get("level", "sentence"))
+
+
+_LOADERS: dict[str, Loader] = {
+    "Pooling": lambda _place, config, _device: _Pooling(config),
+    "Dense": _weighted(_Dense),
+    "LayerNorm": _weighted(_LayerNorm),
+    "Normalize": lambda _place, _config, _device: _EachVector(_unit),
+    "Dropout": lambda _place, _config, _device: lambda features: features,
+    **TOKEN_HEADS,
+}

@@ -46,4 +46,7 @@ def _weight_patterns(name: str, revision: str | None) -> tuple[str, ...]:
     except Exception:
         # However the hub fails to answer, the cache is taken as it is, and what is not there the snapshot reports.
         return _ANY_WEIGHTS
-    return ("*.safetensors",) if any(file.endswith(".safetensors") for file in files) else ("*.bin",)
+    # Folder by folder: a network may come as safetensors while a Dense behind it never was saved again.
+    safe = {file.rpartition("/")[0] for file in files if file.endswith(".safetensors")}
+    pickled = (file for file in files if file.endswith(".bin") and file.rpartition("/")[0] not in safe)
+    return ("*.safetensors", *pickled)

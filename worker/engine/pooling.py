@@ -11,33 +11,38 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from worker.engine.features import Features
 from worker.engine.tokens import Offsets, runs_of
 
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """Which tokens of each text count: from `first` up to `end`; `start` is where the text itself begins."""
+    """Which tokens of each text count: from `first` up to `end`; `start` is where the text itself begins.
+
+    `weights`: what sums are divided by in place of counts, where words have weights.
+    """
 
     start: Offsets
     first: Offsets
     end: Offsets
+    weights: Tensor | None = None
 
     @classmethod
-    def of(cls, offsets: Offsets, prompt_length: int = 0) -> "Segments":
+    def of(cls, offsets: Offsets, prompt_length: int = 0, weights: Tensor | None = None) -> "Segments":
         """The texts between `offsets`, without the tokens of a prompt that does not count."""
         start, end = offsets[:-1], offsets[1:]
-        return cls(start=start, first=np.minimum(start + prompt_length, end), end=end)
+        return cls(start=start, first=np.minimum(start + prompt_length, end), end=end, weights=weights)
 
 
 def _cls(hidden: Tensor, segments: Segments) -> Tensor:
     # A text that is prompt and nothing else has no token that counts: its first one stands for it.
     first = np.where(segments.first < segments.end, segments.first, segments.start)
-    return hidden[_index(first, hidden)].float()
+    return _rows_of(hidden, first)
 
 
 def _lasttoken(hidden: Tensor, segments: Segments) -> Tensor:
     empty = torch.from_numpy(segments.first >= segments.end).to(hidden.device)
-    return hidden[_index(segments.end - 1, hidden)].float().masked_fill(empty[:, None], 0.0)
+    return _rows_of(hidden, segments.end - 1).masked_fill(empty[:, None], 0.0)
 
 
 def _max(hidden: Tensor, segments: Segments) -> Tensor:
@@ -61,10 +66,11 @@ def _mean_sqrt_len(hidden: Tensor, segments: Segments) -> Tensor:
 
 def _weightedmean(hidden: Tensor, segments: Segments) -> Tensor:
     def reduce(states: Tensor, places: Tensor) -> Tensor:
-        weights = places / places.sum().clamp(min=1e-9)
+        weights = places if segments.weights is not None else places / places.sum().clamp(min=1e-9)
         return torch.einsum("ntd,t->nd", states.float(), weights)
 
-    return _by_run(hidden, segments, reduce)
+    pooled = _by_run(hidden, segments, reduce)
+    return pooled if segments.weights is None else pooled / _counts(hidden, segments)
 
 
 #: The modes of a Pooling module, by their names in its configuration.
@@ -78,9 +84,11 @@ POOLERS: dict[str, Callable[[Tensor, Segments], Tensor]] = {
 }
 
 
-def pool(hidden: Tensor, offsets: Offsets, config: dict[str, Any], *, prompt_length: int = 0) -> Tensor:
+def pool(features: Features, config: dict[str, Any]) -> Tensor:
     """[tokens, width] to [texts, modes x width], float32, as the Pooling module with this `config` does."""
-    segments = Segments.of(offsets, 0 if config["include_prompt"] else prompt_length)
+    hidden = features.states
+    prompt_length = 0 if config["include_prompt"] else features.prompt_length
+    segments = Segments.of(features.offsets, prompt_length, features.weights)
     pooled = [POOLERS[mode](hidden, segments) for mode in config["modes"]]
     return pooled[0] if len(pooled) == 1 else torch.cat(pooled, dim=1)
 
@@ -95,7 +103,7 @@ def _by_run(hidden: Tensor, segments: Segments, reduce: Callable[[Tensor, Tensor
     row = 0
     for start, count, length in runs_of(offsets):
         skipped = int(segments.first[row] - segments.start[row])
-        states = hidden[start : start + count * length].view(count, length, -1)[:, skipped:]
+        states = hidden[start : start + count * length].view(count, length, hidden.shape[1])[:, skipped:]
         places = torch.arange(skipped + 1, length + 1, dtype=torch.float32, device=hidden.device)
         pooled[row : row + count] = reduce(states, places)
         row += count
@@ -103,9 +111,15 @@ def _by_run(hidden: Tensor, segments: Segments, reduce: Callable[[Tensor, Tensor
 
 
 def _counts(hidden: Tensor, segments: Segments) -> Tensor:
+    if segments.weights is not None:
+        return segments.weights.clamp(min=1e-9)[:, None]
     counts = torch.from_numpy((segments.end - segments.first).astype(np.float32)).to(hidden.device)
     return counts.clamp_(min=1e-9)[:, None]
 
 
-def _index(places: Offsets, hidden: Tensor) -> Tensor:
-    return torch.from_numpy(places).to(hidden.device)
+def _rows_of(hidden: Tensor, places: Offsets) -> Tensor:
+    # A text without a token points outside; what it gets instead does not count.
+    inside = np.clip(places, 0, max(len(hidden) - 1, 0))
+    if not len(hidden):
+        return hidden.new_zeros((len(places), hidden.shape[1])).float()
+    return hidden[torch.from_numpy(inside).to(hidden.device)].float()

@@ -32,7 +32,7 @@ class Submission:
         self.fingerprint = fingerprint
         self.future: Future[Encoded] = Future()
         self.future.set_running_or_notify_cancel()
-        self.lengths = tokens.lengths
+        self.lengths = tokens.costs
         self.rows: Index = np.flatnonzero(self.lengths)
         self._missing = len(self.rows)
         self._vectors = np.zeros((len(tokens), dims), dtype=np.float32)

@@ -15,6 +15,7 @@ from transformers import AutoTokenizer
 
 from schemas.errors import ModelError
 from schemas.spec import Spec
+from worker.engine.token_types import TokenTypes
 from worker.engine.tokens import Tokens, offsets_of
 
 
@@ -28,7 +29,7 @@ class Tokenizer:
         self._slow = threading.Lock()
         if max_tokens is not None and tokenizer.num_special_tokens_to_add(pair=False) >= max_tokens:
             raise ModelError(f"--max-tokens {max_tokens} leaves no room beside the special tokens")
-        self._check_types()
+        self.types = TokenTypes.of(tokenizer)
         if self._backend is not None:
             self._backend.encode_special_tokens = bool(getattr(tokenizer, "split_special_tokens", False))
             self._backend.no_padding()
@@ -61,9 +62,9 @@ class Tokenizer:
         ids = self([prompt]).ids
         return len(ids) - int(len(ids) > 0 and int(ids[-1]) in self._tokenizer.all_special_ids)
 
-    def _encode(self, texts: list[str]) -> Tokens:
+    def _encode(self, texts: list[str], *, specials: bool = True) -> Tokens:
         assert self._backend is not None
-        encodings = self._backend.encode_batch_fast(texts)
+        encodings = self._backend.encode_batch_fast(texts, add_special_tokens=specials)
         lists = [encoding.ids for encoding in encodings]
         lengths = np.fromiter(map(len, lists), dtype=np.int64, count=len(lists))
         truncated = np.zeros(len(lists), dtype=np.bool_)
@@ -82,11 +83,6 @@ class Tokenizer:
         lengths = np.fromiter(map(len, lists), dtype=np.int64, count=len(lists))
         truncated = np.fromiter((len(ids) for ids in whole), dtype=np.int64, count=len(lists)) > lengths
         return _flat(lists, lengths, truncated)
-
-    def _check_types(self) -> None:
-        types = self._tokenizer("a", truncation=False).get("token_type_ids")
-        if types is not None and any(types):
-            raise ModelError("the tokenizer gives single texts several token types, which is not supported")
 
 
 def _flat(lists: Iterable[list[int]], lengths: Any, truncated: Any) -> Tokens:

@@ -14,11 +14,15 @@ Vectors = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Texts as ids: text i is `ids[offsets[i]:offsets[i + 1]]`; `truncated` says whose end was cut off."""
+    """Texts as ids: text i is `ids[offsets[i]:offsets[i + 1]]`; `truncated` says whose end was cut off.
+
+    `may_be_empty`: a text without a token has a vector all the same.
+    """
 
     ids: Ids
     offsets: Offsets
     truncated: npt.NDArray[np.bool_]
+    may_be_empty: bool = False
 
     def __len__(self) -> int:
         return len(self.truncated)
@@ -27,6 +31,11 @@ class Tokens:
     def lengths(self) -> Offsets:
         """Tokens per text, special tokens counted."""
         return np.diff(self.offsets)
+
+    @property
+    def costs(self) -> Offsets:
+        """What each text costs in a batch, in tokens; 0 where it cannot be encoded."""
+        return np.maximum(self.lengths, 1) if self.may_be_empty else self.lengths
 
     def lists(self) -> list[list[int]]:
         """The ids as plain lists, one per text."""

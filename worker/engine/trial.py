@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from schemas.spec import Spec
 from worker.engine import attention
 from worker.engine.forward import Network, Way
+from worker.engine.token_types import TokenTypes
 from worker.engine.tokens import Ids, Offsets, offsets_of
 
 #: By how much a hidden state may differ from its one-by-one twin, relative to its length.
@@ -23,8 +25,9 @@ _TRIAL_LENGTHS = frozenset({37, 11, 4, 1})
 _LONGEST_TRIAL = 1024
 
 
-def decide(model: Any, *, device: torch.device, max_tokens: int | None) -> Network:
+def decide(model: Any, spec: Spec, *, device: torch.device, types: TokenTypes | None = None) -> Network:
     """`model` with the fastest forward that a trial finds equal to one by one."""
+    config = spec.modules[0].config
     padding = getattr(model.config, "pad_token_id", None)
     padded = Network(
         model=model,
@@ -33,9 +36,16 @@ def decide(model: Any, *, device: torch.device, max_tokens: int | None) -> Netwo
         reason="",
         first_position=_first_position(model),
         padding_id=0 if padding is None else int(padding),
+        layered=bool(model.config.output_hidden_states),
+        types=types,
     )
+    if types is not None:
+        return replace(padded, reason="its special tokens have a type of their own")
+    if config.get("method") is not None:
+        reason = f"the vector is the network's own, by {config['method']}"
+        return replace(padded, method=config["method"], output=config["output"], reason=reason)
     usual = model.config._attn_implementation
-    ids, offsets = _trial(padded, max_tokens)
+    ids, offsets = _trial(padded, spec.max_tokens)
     single = torch.cat([padded.hidden(ids[begin:end], np.array([0, end - begin])) for begin, end in pairwise(offsets)])
     problems: list[str] = []
     for way in _ways(device, single.dtype):

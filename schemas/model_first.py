@@ -1,0 +1,90 @@
+"""What each kind of first module, the one that reads texts, says in its folder; and how long a text it reads.
+
+A registry by kind, as in `model_kinds`. Loads no weight.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import ModelError
+from schemas.model_files import read_object
+from schemas.model_kinds import Place
+from schemas.model_length import Length, resolve_length
+from schemas.model_transformer import resolved_transformer, transformer_config
+from schemas.spec import Module
+
+_WHITESPACE = "WhitespaceTokenizer"
+_CLIP = {
+    "modality_config": {"text": {"method": "get_text_features", "method_output_name": "pooler_output"}},
+    "module_output_name": "sentence_embedding",
+}
+
+
+def _transformer(place: Place) -> dict[str, Any]:
+    return resolved_transformer(transformer_config(place.folder), place.folder)
+
+
+def _clip(place: Place) -> dict[str, Any]:
+    return resolved_transformer({**_CLIP, **transformer_config(place.folder)}, place.folder)
+
+
+def _static(_: Place) -> dict[str, Any]:
+    return {}
+
+
+def _words(place: Place) -> dict[str, Any]:
+    config = place.read("wordembedding_config.json")
+    tokenizer = str(config.get("tokenizer_class", "")).rpartition(".")[2]
+    if tokenizer != _WHITESPACE:
+        raise ModelError(f"{place.folder} splits words with {tokenizer}", way_out=f"supported is {_WHITESPACE}")
+    return {"tokenizer": tokenizer}
+
+
+def _bag_of_words(place: Place) -> dict[str, Any]:
+    return {"cumulative": bool(place.read().get("cumulative_term_frequency", True))}
+
+
+FIRST: dict[str, Callable[[Place], dict[str, Any]]] = {
+    "Transformer": _transformer,
+    "CLIPModel": _clip,
+    "StaticEmbedding": _static,
+    "WordEmbeddings": _words,
+    "BoW": _bag_of_words,
+}
+
+
+def length_of(place: Path, module: Module, asked: int | None) -> Length:
+    """The most tokens of one text that the first module, which lies in `place`, reads."""
+    return _LENGTHS[module.kind](place, asked)
+
+
+def _transformer_length(place: Path, asked: int | None) -> Length:
+    return resolve_length(
+        asked,
+        module=transformer_config(place),
+        tokenizer=read_object(place / "tokenizer_config.json"),
+        config=read_object(place / "config.json"),
+    )
+
+
+def _static_length(place: Path, asked: int | None) -> Length:
+    saved = (read_object(place / "tokenizer.json").get("truncation") or {}).get("max_length")
+    return Length(asked if asked is not None else saved)
+
+
+def _words_length(place: Path, asked: int | None) -> Length:
+    saved = read_object(place / "wordembedding_config.json").get("max_seq_length", 1_000_000)
+    return Length(asked if asked is not None else saved)
+
+
+def _no_length(_: Path, asked: int | None) -> Length:
+    return Length(asked)
+
+
+_LENGTHS: dict[str, Callable[[Path, int | None], Length]] = {
+    "Transformer": _transformer_length,
+    "StaticEmbedding": _static_length,
+    "WordEmbeddings": _words_length,
+    "BoW": _no_length,
+}

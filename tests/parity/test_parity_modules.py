@@ -1,0 +1,259 @@
+"""Modules between a network and its vector, routes, chat messages and encoders: as the oracle, and no other variant."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tiny_models as tiny
+import torch
+from parity_checks import assert_same_vectors, cosines, load_oracle
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import (
+    Dense,
+    LayerNorm,
+    Normalize,
+    Pooling,
+    Router,
+    StaticEmbedding,
+    Transformer,
+    WeightedLayerPooling,
+)
+
+from schemas.errors import ModelError
+from schemas.model_folder import resolve
+from schemas.spec import ModelOptions
+from worker.engine import Embedder
+
+IDENTITY = torch.nn.Identity()
+
+
+def static(width=tiny.WIDTH):
+    torch.manual_seed(3)
+    tokenizer = tiny.wordpiece()
+    return StaticEmbedding(tokenizer, embedding_weights=torch.randn(len(tokenizer), width))
+
+
+def saved(folder, *modules, **options):
+    SentenceTransformer(modules=list(modules), device="cpu", **options).save(str(folder))
+    return folder
+
+
+def same(folder, record, layout, *, task=None, **options):
+    """Our vectors of a task are the oracle's; gives ours."""
+    chosen = ModelOptions(model=str(folder), dtype="float32", task=task, **options)
+    oracle = load_oracle(folder)
+    encode = {None: oracle.encode, "query": oracle.encode_query, "document": oracle.encode_document}[task]
+    ours = Embedder.from_options(chosen).embed(tiny.TEXTS)
+    record(assert_same_vectors(ours, encode(tiny.TEXTS, **options)), layout=layout)
+    return ours
+
+
+def test_dense_before_pooling(base, agree, tmp_path):
+    torch.manual_seed(1)
+    dense = Dense(tiny.WIDTH, 12, module_input_name="token_embeddings", init_weight=torch.randn(12, tiny.WIDTH) * 2)
+    pooling = Pooling(12, pooling_mode=["mean", "max"])
+    folder = saved(tmp_path, Transformer(str(base("bert"))), dense, pooling, Dense(24, 8), Normalize())
+    embedder, _ = agree(folder, layout="Transformer + Dense on tokens + Pooling")
+    assert embedder.spec.dims == 8
+    # Behind pooling the same Dense is another function, since tanh is not linear.
+    dense.module_input_name = dense.module_output_name = "sentence_embedding"
+    later = saved(tmp_path / "later", Transformer(str(base("bert"))), Pooling(tiny.WIDTH), dense)
+    early = saved(tmp_path / "early", Transformer(str(base("bert"))), *_token_level(dense), Pooling(12))
+    vectors = [Embedder.load(place, dtype="float32").embed(tiny.TEXTS) for place in (later, early)]
+    assert cosines(*vectors).min() < 0.99
+
+
+def _token_level(dense):
+    dense.module_input_name = dense.module_output_name = "token_embeddings"
+    return [dense]
+
+
+@pytest.mark.parametrize("width", [tiny.WIDTH, 16])
+def test_a_residual_dense_is_not_a_plain_one(base, agree, tmp_path, width):
+    torch.manual_seed(1)
+    folder = tiny.saved(tmp_path / "m", base("bert"), Dense(tiny.WIDTH, width, use_residual=True))
+    embedder, _ = agree(folder, layout="Dense with a residual")
+    ours = embedder.embed(tiny.TEXTS)
+    if width == tiny.WIDTH:
+        tiny.rewrite(folder / "2_Dense" / "config.json", {"use_residual": False})
+        assert cosines(ours, Embedder.load(folder, dtype="float32").embed(tiny.TEXTS)).min() < 0.99
+
+
+@pytest.mark.parametrize("activation", ["mine.Act", None])
+def test_an_activation_that_is_not_torchs_is_tanh(base, agree, tmp_path, activation):
+    folder = tiny.saved(tmp_path / "m", base("bert"), Dense(tiny.WIDTH, 16, activation_function=torch.nn.ReLU()))
+    relu = Embedder.load(folder, dtype="float32").embed(tiny.TEXTS)
+    place = folder / "2_Dense" / "config.json"
+    tiny.rewrite(place, {"activation_function": activation, "extra": 1} if activation else {}, drop=("extra",))
+    if activation is None:
+        tiny.rewrite(place, drop=("activation_function",))
+    embedder, _ = agree(folder, layout="Dense, activation missing or unknown: Tanh")
+    assert cosines(relu, embedder.embed(tiny.TEXTS)).min() < 0.99
+    assert any("mine.Act" in warning for warning in embedder.spec.warnings) is (activation is not None)
+
+
+def test_many_dense_in_a_row(base, agree, tmp_path):
+    torch.manual_seed(1)
+    heads = [Dense(tiny.WIDTH, 48, bias=False, activation_function=IDENTITY), Dense(48, 24), LayerNorm(24), Normalize()]
+    agree(tiny.saved(tmp_path / "m", base("bert"), *heads), layout="several Dense and LayerNorm")
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_weighted_layer_pooling(base, agree, tmp_path, shows):
+    weights = torch.nn.Parameter(torch.tensor([6.0, 3.0, 1.0]))
+    layers = WeightedLayerPooling(tiny.WIDTH, num_hidden_layers=2, layer_start=0, layer_weights=weights)
+    transformer = Transformer(str(base("bert")), config_kwargs={"output_hidden_states": shows})
+    folder = saved(tmp_path, transformer, layers, Pooling(tiny.WIDTH))
+    tiny.rewrite(folder / "config.json", {"output_hidden_states": shows})
+    embedder, _ = agree(folder, layout="WeightedLayerPooling" + ("" if shows else ", no layers shown: idle"))
+    assert any("does nothing" in warning for warning in embedder.spec.warnings) is not shows
+    plain = Embedder.load(tiny.saved(tmp_path / "plain", base("bert")), dtype="float32").embed(tiny.TEXTS)
+    assert bool(cosines(plain, embedder.embed(tiny.TEXTS)).min() < 0.99) is shows
+
+
+ENCODERS = ["mt5", "umt5", "m2m_100", "bart", "longt5", "switch_transformers", "pegasus", "marian", "blenderbot"]
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_encoders_of_encoder_decoder_models(base, agree, tmp_path, kind):
+    folder = tiny.saved(tmp_path / "m", base(kind), Normalize(), max_seq_length=100)
+    embedder, oracle = agree(folder, layout=f"encoder of {kind}" if kind != "bart" else "bart, whole")
+    assert type(embedder.parts.network.model).__name__ == type(oracle[0].auto_model).__name__
+
+
+@pytest.mark.parametrize("task", [None, "query", "document"])
+def test_a_router_that_reads_texts(base, record, tmp_path, task):
+    document = [Transformer(str(base("bert"))), Pooling(tiny.WIDTH), Dense(tiny.WIDTH, 16)]
+    router = Router.for_query_document([static(16)], document)
+    ours = same(saved(tmp_path, router, Normalize()), record, "Router: query static, document Transformer", task=task)
+    other = Embedder.from_options(
+        ModelOptions(model=str(tmp_path), dtype="float32", task="document" if task == "query" else "query")
+    )
+    assert cosines(ours, other.embed(tiny.TEXTS)).min() < 0.99
+    # A loaded model takes the other route when a call names the other task.
+    assert_same_vectors(other.embed(tiny.TEXTS, task=task or "document"), ours)
+
+
+@pytest.mark.parametrize("task", [None, "query", "document"])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_router_behind_pooling(base, record, tmp_path, task, legacy):
+    torch.manual_seed(1)
+    router = Router({"query": [Dense(tiny.WIDTH, 16)], "document": [Dense(tiny.WIDTH, 16)]})
+    folder = saved(tmp_path, Transformer(str(base("bert"))), Pooling(tiny.WIDTH), router)
+    if legacy:
+        place = folder / "2_Router"
+        old = json.loads((place / "router_config.json").read_text())
+        old["parameters"] = {"allow_empty_key": True}
+        (place / "config.json").write_text(json.dumps(old))
+        (place / "router_config.json").unlink()
+        text = (folder / "modules.json").read_text()
+        listed = json.loads(text)
+        listed[2]["type"] = "sentence_transformers.models.Asym"
+        (folder / "modules.json").write_text(json.dumps(listed))
+    same(folder, record, "Asym, legacy" if legacy else "Router behind Pooling", task=task)
+
+
+def test_route_mappings_and_a_router_without_a_default(base, record, tmp_path):
+    torch.manual_seed(1)
+    routes = {"a": [static(16)], "b": [static(16), Dense(16, 16)]}
+    mappings = {("query", None): "b", ("document", "text"): "a"}
+    router = Router(routes, default_route=None, allow_empty_key=False, route_mappings=mappings)
+    folder = saved(tmp_path, router)
+    query = same(folder, record, "Router with route_mappings", task="query")
+    assert cosines(query, same(folder, record, "Router with route_mappings", task="document")).min() < 0.99
+    with pytest.raises(ModelError, match="--task document"):
+        resolve(folder, ModelOptions(model=str(folder)))
+    record(None, layout="Router without a default, no --task", status="refused")
+
+
+FLAT = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}\n{% endfor %}{{ '<|assistant|>' }}<|endoftext|>"
+STRUCTURED = FLAT.replace("m['content']", "m['content'][0]['text'] if m['content'][0]['type'] else ''")
+
+
+@pytest.mark.parametrize("template", [FLAT, STRUCTURED])
+@pytest.mark.parametrize("prompt", [None, "find it"])
+@pytest.mark.parametrize("mode", ["lasttoken", "mean"])
+def test_texts_as_chat_messages(base, record, tmp_path, template, prompt, mode):
+    from transformers import AutoTokenizer
+
+    raw = shutil.copytree(base("qwen3", "decoder"), tmp_path / "raw")
+    tokenizer = AutoTokenizer.from_pretrained(raw)
+    tokenizer.chat_template, tokenizer.model_max_length = template, 60
+    tokenizer.save_pretrained(raw)
+    form = "structured" if template is STRUCTURED else "flat"
+    folder = saved(tmp_path / "m", Transformer(str(raw)), Pooling(tiny.WIDTH, mode))
+    said = json.loads((folder / "sentence_bert_config.json").read_text())["modality_config"]["message"]
+    assert said["format"] == form
+    embedder, oracle = Embedder.load(folder, dtype="float32"), load_oracle(folder)
+    wanted = oracle.encode(tiny.TEXTS, prompt=prompt)
+    ours = embedder.embed(tiny.TEXTS, prompt=prompt)
+    record(assert_same_vectors(ours, wanted), layout=f"chat messages, {form}")
+    # Saved by an older version, the same folder is not put into the template.
+    tiny.rewrite(
+        folder / "sentence_bert_config.json", drop=("modality_config", "module_output_name", "processing_kwargs")
+    )
+    plain = Embedder.load(folder, dtype="float32").embed(tiny.TEXTS, prompt=prompt)
+    record(
+        assert_same_vectors(plain, load_oracle(folder).encode(tiny.TEXTS, prompt=prompt)),
+        layout="chat template, but no modality_config: plain texts",
+    )
+    assert cosines(ours, plain).min() < 0.99
+
+
+def test_the_end_of_a_template_is_put_back(base, record, tmp_path):
+    from transformers import AutoTokenizer
+
+    raw = shutil.copytree(base("qwen3", "decoder"), tmp_path / "raw")
+    tokenizer = AutoTokenizer.from_pretrained(raw)
+    tokenizer.chat_template, tokenizer.model_max_length = FLAT, 40
+    tokenizer.save_pretrained(raw)
+    folder = saved(tmp_path / "m", Transformer(str(raw)), Pooling(tiny.WIDTH, "lasttoken"))
+    ours = same(folder, record, "chat messages, flat")
+    tiny.rewrite(
+        folder / "sentence_bert_config.json", {"processing_kwargs": {"chat_template": {"restore_suffix": False}}}
+    )
+    cut = same(folder, record, "chat messages, flat")
+    assert cosines(ours, cut).min() < 0.99
+    assert np.abs(ours[0] - cut[0]).max() == 0
+
+
+def test_a_plain_decoder_with_a_chat_template(base, record, tmp_path):
+    raw = shutil.copytree(base("qwen3", "decoder"), tmp_path / "raw")
+    (raw / "chat_template.jinja").write_text(FLAT)
+    tiny.rewrite(raw / "config.json", {"architectures": ["Qwen3ForCausalLM"]})
+    spec = resolve(raw, ModelOptions(model=str(raw)))
+    assert any("chat template" in warning for warning in spec.warnings)
+    ours, wanted = Embedder.load(raw, dtype="float32").embed(tiny.TEXTS), load_oracle(raw).encode(tiny.TEXTS)
+    record(assert_same_vectors(ours, wanted), layout="chat template, no modules.json: chat messages")
+    (raw / "chat_template.jinja").unlink()
+    assert cosines(ours, Embedder.load(raw, dtype="float32").embed(tiny.TEXTS)).min() < 0.99
+
+
+def test_an_adapter_is_refused(base, record, tmp_path):
+    folder = tiny.saved(tmp_path / "m", base("bert"))
+    tiny.rewrite(folder / "adapter_config.json", {"peft_type": "LORA"})
+    with pytest.raises(ModelError, match="merge it into its base model"):
+        resolve(folder, ModelOptions(model=str(folder)))
+    record(None, layout="PEFT adapter folder", status="refused")
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_the_text_tower_of_clip(record, tmp_path, monkeypatch, legacy):
+    from sentence_transformers.base.modules import transformer
+    from transformers import AutoTokenizer
+
+    # Images need a package of their own, and no text goes through it.
+    monkeypatch.setattr(transformer.AutoProcessor, "from_pretrained", AutoTokenizer.from_pretrained)
+    folder = tiny.clip(tmp_path / "m")
+    if not legacy:
+        features = {"method": "get_text_features", "method_output_name": "pooler_output"}
+        images = {"method": "get_image_features", "method_output_name": "pooler_output"}
+        said = {"modality_config": {"text": features, "image": images}, "module_output_name": "sentence_embedding"}
+        tiny.rewrite(folder / "sentence_bert_config.json", {"transformer_task": "feature-extraction", **said})
+    dotted = "models.CLIPModel" if legacy else "base.modules.transformer.Transformer"
+    entry = {"idx": 0, "name": "0", "path": "", "type": f"sentence_transformers.{dotted}"}
+    (folder / "modules.json").write_text(json.dumps([entry]))
+    ours = same(folder, record, "CLIP text tower, legacy" if legacy else "CLIP text tower")
+    assert ours.shape[1] == 24
+    assert cosines(ours[:1], ours[6:7]).max() < 0.99

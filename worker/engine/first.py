@@ -1,0 +1,68 @@
+"""The module that reads texts, as a pair: its tokenizer, and what makes features of token ids.
+
+A registry by kind; a kind that is not in it is an error.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from schemas.errors import ModelError
+from schemas.spec import Spec
+from worker.engine.chat import ChatTokenizer
+from worker.engine.checkpoint import load_network
+from worker.engine.device import pick_dtype
+from worker.engine.features import Reader
+from worker.engine.tables import load_table
+from worker.engine.tokenizer import Tokenizer
+from worker.engine.tokens import Tokens
+from worker.engine.trial import decide
+from worker.engine.word_tokenizer import StaticTokenizer, WordTokenizer
+
+
+class Tokenizes(Protocol):
+    """From texts to token ids."""
+
+    def __call__(self, texts: Sequence[str], *, prompt: str = "") -> Tokens:
+        """The ids of every text behind a prompt."""
+
+    def prompt_length(self, prompt: str) -> int:
+        """How many of the first tokens count as the prompt."""
+
+
+First = tuple[Tokenizes, Reader]
+
+
+def load_first(folder: Path, spec: Spec, *, device: torch.device) -> First:
+    """The first module of a spec, ready to run."""
+    kind = spec.modules[0].kind
+    if kind not in _LOADERS:
+        raise ModelError(f"module {kind} reads no texts", way_out=f"first may come {', '.join(_LOADERS)}")
+    return _LOADERS[kind](folder, spec, device)
+
+
+def _transformer(folder: Path, spec: Spec, device: torch.device) -> First:
+    config = spec.modules[0].config
+    tokenizer = (ChatTokenizer if "message" in config else Tokenizer).load(folder, spec)
+    model = load_network(folder, spec, device=device, dtype=pick_dtype(spec.dtype, device))
+    return tokenizer, decide(model, spec, device=device, types=tokenizer.types)
+
+
+def _static(folder: Path, spec: Spec, device: torch.device) -> First:
+    module = spec.modules[0]
+    return StaticTokenizer.load(folder / module.path, spec.max_tokens), load_table(folder, module, device)
+
+
+def _words(folder: Path, spec: Spec, device: torch.device) -> First:
+    module = spec.modules[0]
+    return WordTokenizer.load(folder / module.path, module, spec.max_tokens), load_table(folder, module, device)
+
+
+_LOADERS: dict[str, Callable[[Path, Spec, torch.device], First]] = {
+    "Transformer": _transformer,
+    "StaticEmbedding": _static,
+    "WordEmbeddings": _words,
+    "BoW": _words,
+}
