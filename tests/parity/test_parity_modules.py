@@ -8,6 +8,7 @@ import pytest
 import tiny_models as tiny
 import torch
 from parity_checks import assert_same_vectors, cosines, load_oracle
+from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import (
     Dense,
@@ -113,13 +114,42 @@ def test_weighted_layer_pooling(base, agree, tmp_path, shows):
 
 
 ENCODERS = ["mt5", "umt5", "m2m_100", "bart", "longt5", "switch_transformers", "pegasus", "marian", "blenderbot"]
+ENCODERS += ["blenderbot-small", "pegasus_x", "prophetnet", "t5gemma"]
 
 
 @pytest.mark.parametrize("kind", ENCODERS)
 def test_encoders_of_encoder_decoder_models(base, agree, tmp_path, kind):
     folder = tiny.saved(tmp_path / "m", base(kind), Normalize(), max_seq_length=100)
+    # Many of these load at random from a whole checkpoint, and narrow: see below.
+    weights = load_file(folder / "model.safetensors")
+    wide = {key: torch.randn_like(value) * 0.3 if value.ndim == 2 else value for key, value in weights.items()}
+    save_file(wide, folder / "model.safetensors", metadata={"format": "pt"})
     embedder, oracle = agree(folder, layout=f"encoder of {kind}" if kind != "bart" else "bart, whole")
     assert type(embedder.parts.network.model).__name__ == type(oracle[0].auto_model).__name__
+    wrong = Embedder.from_options(ModelOptions(model=str(folder), pooling="cls", dtype="float32"))
+    assert cosines(embedder.embed(tiny.TEXTS), wrong.embed(tiny.TEXTS)).min() < 0.99
+
+
+@pytest.mark.parametrize("kind", ["t5", "mt5", "umt5", "longt5", "switch_transformers"])
+def test_encoders_out_of_a_whole_checkpoint(base, agree, tmp_path, kind):
+    folder = tiny.saved(tmp_path / "m", base(kind), Normalize(), max_seq_length=100)
+    whole = load_file(base(kind) / "model.safetensors")
+    assert any(key.startswith("decoder.") for key in whole)
+    shutil.copy(base(kind) / "model.safetensors", folder / "model.safetensors")
+    agree(folder, layout=f"encoder of {kind}, whole checkpoint")
+
+
+@pytest.mark.parametrize("kind", ["m2m_100", "pegasus", "marian", "blenderbot"])
+def test_encoders_that_would_load_at_random_are_refused(base, record, tmp_path, kind):
+    folder = tiny.saved(tmp_path / "m", base(kind), Normalize(), max_seq_length=100)
+    shutil.copy(base(kind) / "model.safetensors", folder / "model.safetensors")
+    # The oracle draws the weights it does not find: twice loaded, it is two models.
+    first, second = (load_oracle(folder).encode(tiny.TEXTS) for _ in range(2))
+    assert np.abs(first - second).max() > 1e-3
+    with pytest.raises(ModelError, match="they would be random"):
+        Embedder.load(folder, dtype="float32")
+    note = "sentence-transformers loads random weights here"
+    record(None, layout=f"encoder of {kind}, whole checkpoint", status="refused", note=note)
 
 
 @pytest.mark.parametrize("task", [None, "query", "document"])

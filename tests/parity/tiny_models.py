@@ -51,6 +51,12 @@ _BART = dict(d_model=WIDTH, encoder_layers=2, decoder_layers=2, encoder_attentio
 _BART |= dict(encoder_ffn_dim=64, decoder_ffn_dim=64)
 _SIZES |= {kind: _T5 for kind in ("mt5", "umt5", "longt5", "switch_transformers")}
 _SIZES |= {kind: _BART for kind in ("bart", "m2m_100", "pegasus", "marian", "blenderbot")}
+_SIZES |= {"blenderbot-small": _BART, "pegasus_x": _BART}
+_SIZES["prophetnet"] = dict(hidden_size=WIDTH, encoder_ffn_dim=64, decoder_ffn_dim=64)
+_SIZES["prophetnet"] |= {f"num_{side}_layers": 2 for side in ("encoder", "decoder")}
+_SIZES["prophetnet"] |= {f"num_{side}_attention_heads": 4 for side in ("encoder", "decoder")}
+_GEMMA = dict(_SIZES["default"], num_key_value_heads=2, head_dim=8, sliding_window=16, vocab_size=400, pad_token_id=0)
+_SIZES["t5gemma"] = dict(encoder=_GEMMA, decoder=_GEMMA)
 _GROUPED = dict(num_key_value_heads=2, head_dim=8)
 EXTRA = {
     "xlnet": dict(d_model=WIDTH, n_layer=2, n_head=4, d_inner=64, max_position_embeddings=None),

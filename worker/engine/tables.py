@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch.nn.functional import embedding, embedding_bag
 
 from schemas.errors import ModelError
 from schemas.spec import Module
-from worker.engine.features import Features
+from worker.engine.features import Features, Reader
 from worker.engine.token_heads import word_weights
 from worker.engine.tokens import Ids, Offsets
 from worker.engine.weights import read_weights
@@ -38,6 +38,10 @@ class _Table:
         """Facts that a person asks for."""
         name = type(self).__name__.lstrip("_")
         return {"dtype": "float32", "network": name, "way": "table", "reason": "no token looks at another"}
+
+    def features(self, ids: Ids, offsets: Offsets) -> Features:
+        """One batch."""
+        raise NotImplementedError
 
     def _ids(self, ids: Ids) -> Tensor:
         return torch.from_numpy(ids.astype(np.int64)).to(self.device)
@@ -106,11 +110,7 @@ TABLES: dict[str, Callable[[Path, Module], _Table]] = {
 }
 
 
-def load_table(
-    folder: Path, module: Module, device: torch.device
-) -> "_StaticEmbedding | _WordEmbeddings | _BagOfWords":
+def load_table(folder: Path, module: Module, device: torch.device) -> Reader:
     """The table of a first module, on its device."""
-    from dataclasses import replace
-
     table = TABLES[module.kind](folder / module.path, module)
-    return replace(table, rows=table.rows.to(device))  # type: ignore[return-value]
+    return replace(table, rows=table.rows.to(device))
