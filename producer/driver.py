@@ -19,7 +19,7 @@ from producer.ledger import PRODUCER_SECONDS, Progress, living_workers, queued
 from producer.progress import Rates
 from producer.queue import QueueUnreachable, jobs_waiting
 from producer.source import Rows
-from schemas.errors import BrokerError, RunFailed
+from schemas.errors import BrokerError, RunFailed, RunTaken
 from schemas.receipt import Receipt
 from schemas.run import RunRecord
 
@@ -177,7 +177,7 @@ class Driver:
         told = False
         while (holder := self._place.hold(self._name)) != self._name:
             if time.monotonic() > deadline:
-                raise RunFailed(
+                raise RunTaken(
                     f"run {self._record.run} is being driven by another process ({holder})",
                     way_out=f"vecmill status {self._record.run} shows how far it is",
                 )
@@ -189,7 +189,7 @@ class Driver:
     def _stay_in_place(self) -> None:
         holder = self._place.hold(self._name)
         if holder != self._name:
-            raise RunFailed(f"another process ({holder}) took over run {self._record.run}")
+            raise RunTaken(f"another process ({holder}) took over run {self._record.run}")
 
     def _leave_place(self) -> None:
         try:

@@ -49,7 +49,7 @@ class Rates:
             rows_total=self._rows_total,
             rows_per_second=rate,
             tokens_per_second=(tokens - tokens_then) / seconds,
-            eta_seconds=(self._rows_total - rows) / rate if rate > 0 else None,
+            eta_seconds=max(self._rows_total - rows, 0) / rate if rate > 0 else None,
             queued=queued,
             in_flight=progress.leased,
             jobs_done=progress.done,

@@ -7,6 +7,7 @@ VecmillError            something stopped the work; exit code 1
 │   └── TableError      the table: unwritable, made with other columns, of another fingerprint
 ├── BrokerError         Redis cannot be reached, refuses, or is set up in a way that loses jobs
 └── RunFailed           the run stopped before its commit; what is done is kept, and it can be resumed
+    └── RunTaken        another process drives the run: nothing is wrong with it
 
 Every message says what is wrong and where; `way_out` says what to type or change.
 """
@@ -50,3 +51,7 @@ class BrokerError(VecmillError):
 
 class RunFailed(VecmillError):
     """The run stopped before its commit."""
+
+
+class RunTaken(RunFailed):
+    """Another process drives the run."""

@@ -13,7 +13,7 @@ from producer.commands.options import broker_option
 from producer.display import Lines
 from producer.ledger import known_runs
 from producer.request import Where
-from schemas.errors import UsageError, VecmillError
+from schemas.errors import RunTaken, UsageError, VecmillError
 from schemas.run import RunRecord
 
 _LOOK_SECONDS = 2.0
@@ -72,6 +72,8 @@ class _Service:
         try:
             for text in carry_out(record, self._where, display).lines():
                 display.say(text)
+        except RunTaken as error:
+            display.say(str(error.args[0]))
         except VecmillError as error:
             display.say(f"run {record.run}: {error}")
             self._mark_failed(record.run, str(error))
