@@ -1,8 +1,6 @@
 """What the parity tests share: tiny checkpoints, built once, and the comparison with the oracle."""
 
-import json
 import os
-from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -10,7 +8,7 @@ import pytest
 import tiny_models as tiny
 import torch
 from parity_checks import assert_same_ids, assert_same_vectors, load_oracle
-from record import recorded, rows_taken_down  # noqa: F401 - fixtures
+from record import record, recorded, rows_taken_down  # noqa: F401 - fixtures
 
 from worker.engine import Embedder
 
@@ -41,31 +39,8 @@ def base(tmp_path_factory):
     return build
 
 
-@pytest.fixture(scope="session")
-def parity_table():
-    """What was compared, one row per layout; written as JSON where VECMILL_PARITY_TABLE names a file."""
-    rows = {}
-    yield rows
-    if os.environ.get("VECMILL_PARITY_TABLE"):
-        Path(os.environ["VECMILL_PARITY_TABLE"]).write_text(json.dumps(list(rows.values()), indent=1))
-
-
 @pytest.fixture
-def record(parity_table, request):
-    """Notes one comparison in the table, by the name of its test unless it has a better one."""
-
-    def note(largest, *, layout="", status="equal", note=""):
-        name = layout or request.node.name.removeprefix("test_").replace("_", " ")
-        before = parity_table.get(name, {}).get("largest_difference")
-        if before is not None and largest is not None:
-            largest = max(largest, before)
-        parity_table[name] = {"layout": name, "status": status, "largest_difference": largest, "note": note}
-
-    return note
-
-
-@pytest.fixture
-def agree(record):
+def agree(record):  # noqa: F811 - the fixture, which pytest finds by its name
     """Ids and vectors of a folder are the oracle's; gives both, for more questions."""
 
     def check(folder, texts=tiny.TEXTS, *, tolerance=1e-6, layout="", **call):

@@ -54,3 +54,20 @@ def recorded(rows_taken_down):
         rows_taken_down.append({"layout": layout, "status": status, "largest_difference": difference, "note": note})
 
     return record
+
+
+@pytest.fixture
+def record(rows_taken_down, request):
+    """Notes one comparison for docs/models.md, by the name of its test unless it has a better one."""
+
+    def note(largest, *, layout="", status="equal", note=""):
+        name = layout or named_by(request.node.name)
+        rows_taken_down.append({"layout": name, "status": status, "largest_difference": largest, "note": note})
+
+    return note
+
+
+def named_by(test):
+    """`test_encoders[bert-wordpiece-True]` is the layout `encoders: bert wordpiece True`."""
+    name, _, parameters = test.removeprefix("test_").removesuffix("]").partition("[")
+    return name.replace("_", " ") + (f": {parameters.replace('-', ' ')}" if parameters else "")
