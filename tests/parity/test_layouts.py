@@ -80,7 +80,7 @@ def test_every_layout_is_compared():
 
 def test_the_page_has_a_row_for_every_layout():
     written = rows_of(PAGE.read_text())
-    assert {row["layout"] for row in written} == set(LAYOUTS)
+    assert {row["layout"] for row in written} >= set(LAYOUTS)
     assert {row["status"] for row in written} <= {"equal", "refused"}
 
 
