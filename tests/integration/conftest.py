@@ -135,7 +135,7 @@ class Processes:
         """`vecmill ARGUMENTS` to its end."""
         return subprocess.run(
             [sys.executable, "-m", "producer", *map(str, arguments)], env=self.env | env, cwd=self._folder,
-            text=True, capture_output=True, check=False, timeout=150,
+            text=True, capture_output=True, check=False, timeout=300,
         )  # fmt: skip
 
     def stop(self) -> None:
@@ -158,7 +158,7 @@ def vecmill(tmp_path: Path) -> Iterator[Processes]:
 
 
 def wait_until(
-    what: Callable[[], bool], *, seconds: float = 60, or_ended: "subprocess.Popen[str] | None" = None
+    what: Callable[[], bool], *, seconds: float = 150, or_ended: "subprocess.Popen[str] | None" = None
 ) -> None:
     """Wait for a condition; fail with a log when a process that should bring it about has ended, or time is up."""
     deadline = time.monotonic() + seconds

@@ -48,7 +48,7 @@ def test_a_killed_worker(
     assert before is not None
     assert not before.ended, "the worker was killed too late to prove anything"
     vecmill.start("worker", "--allow-root", tmp_path, **broker)
-    output, _ = run.communicate(timeout=150)
+    output, _ = run.communicate(timeout=300)
     assert run.returncode == 0, run.log.read_text()  # type: ignore[attr-defined]
     assert json.loads(output.splitlines()[-1])["embedded"] == ROWS
     assert_holds_each_once(table, ROWS)
@@ -63,7 +63,7 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_has(
     run = vecmill.start(*embed(corpus(ROWS), tiny_model, table), **broker)
     wait_until(lambda: len(parts(table)) >= 3, or_ended=run)
     leaving.send_signal(signal.SIGTERM)
-    assert leaving.wait(timeout=60) == 0
+    assert leaving.wait(timeout=150) == 0
     log = leaving.log.read_text()  # type: ignore[attr-defined]
     assert "attempt" not in log, "nothing was given back"
     progress = ledger.progress()
@@ -72,7 +72,7 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_has(
     assert len(parts(table)) == progress.done
     assert not living_workers(redis.Redis.from_url(server.url)), "it left the list"
     vecmill.start("worker", "--allow-root", tmp_path, **broker)
-    run.communicate(timeout=150)
+    run.communicate(timeout=300)
     assert run.returncode == 0, run.log.read_text()  # type: ignore[attr-defined]
     assert_holds_each_once(table, ROWS)
 
@@ -125,7 +125,7 @@ def test_a_killed_private_redis_is_started_again_in_mid_run(
     for child in psutil.Process(run.pid).children(recursive=True):
         if child.name() in ("valkey-server", "redis-server"):
             child.kill()
-    output, _ = run.communicate(timeout=150)
+    output, _ = run.communicate(timeout=300)
     log = run.log.read_text()  # type: ignore[attr-defined]
     assert run.returncode == 0, log
     assert "private Redis had ended" in log
@@ -141,7 +141,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
     wait_until(lambda: len(parts(table)) >= 1, or_ended=run)
     children = psutil.Process(run.pid).children(recursive=True)
     run.send_signal(signal.SIGINT)
-    assert run.wait(timeout=60) == 130
+    assert run.wait(timeout=150) == 130
     assert f"vecmill resume {RUN}" in run.log.read_text()  # type: ignore[attr-defined]
     assert not psutil.wait_procs(children, timeout=5)[1]
     assert vecmill.run("resume", RUN).returncode == 0

@@ -122,7 +122,7 @@ def test_workers_come_and_go_around_a_named_broker(
         "embed", corpus(6000), "--model", tiny_model, "--to", table, "--dtype", "float32", "--json", **broker
     )
     vecmill.start("worker", "--allow-root", tmp_path, **broker)
-    output, _ = run.communicate(timeout=120)
+    output, _ = run.communicate(timeout=300)
     assert run.returncode == 0, run.log.read_text()  # type: ignore[attr-defined]
     assert json.loads(output.splitlines()[-1])["embedded"] == 6000
     assert_holds_each_once(table, 6000)

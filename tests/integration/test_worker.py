@@ -35,7 +35,7 @@ def test_the_plain_command_works_and_answers_celerys_inspection(vecmill: Process
 
 def test_a_pool_that_cannot_work_is_refused_in_one_line(vecmill: Processes, server: RedisServer) -> None:
     worker = vecmill.start_command([*CELERY, "worker", "--pool", "prefork"], VECMILL_BROKER_URL=server.url)
-    assert worker.wait(timeout=60) == 1
+    assert worker.wait(timeout=150) == 1
     log = worker.log.read_text()  # type: ignore[attr-defined]
     assert "vecmill needs the threads pool, not 'prefork'" in log
     assert "Traceback" not in log
