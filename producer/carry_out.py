@@ -33,7 +33,20 @@ def carry_out(record: RunRecord, where: Where, display: Display) -> Result:
             broker.ledger(record.run).set_state("committed")
     else:
         display.say(f"run {record.run} is committed already; nothing was done")
+        _close_ledger(record, where)
     return result(record, seconds=time.monotonic() - began)
+
+
+def _close_ledger(record: RunRecord, where: Where) -> None:
+    """A producer that died between the commit and this word left a ledger that says the run still lasts."""
+    if where.broker_url is None:
+        return
+    broker = Broker(where.broker_url)
+    ledger = broker.ledger(record.run)
+    progress = ledger.progress()
+    if progress is not None and progress.state != "committed" and ledger.record() == record:
+        ledger.set_state("committed")
+    broker.close()
 
 
 @contextmanager

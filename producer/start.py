@@ -8,6 +8,7 @@ from pathlib import Path
 from producer import records
 from producer.broker import connect
 from producer.display import Display
+from producer.ledger import Ledger
 from producer.model import resolve_model
 from producer.request import EmbedRequest
 from producer.source import Source, open_source
@@ -44,7 +45,7 @@ def recorded(request: EmbedRequest) -> RunRecord | None:
 def begin(request: EmbedRequest, display: Display) -> RunRecord:
     """Check the broker, the source, the model and the table, and write the record of a new run."""
     if request.where.broker_url is not None:
-        connect(request.where.broker_url).close()
+        _check_broker(request, request.where.broker_url)
     request = absolute_source(request)
     spec = resolve_model(request.model)
     for warning in spec.warnings:
@@ -93,6 +94,13 @@ def absolute_source(request: EmbedRequest) -> EmbedRequest:
     """The request with source paths that do not depend on where the command was typed."""
     paths = tuple(str(Path(path).expanduser().absolute()) for path in request.source.paths)
     return request.model_copy(update={"source": request.source.model_copy(update={"paths": paths})})
+
+
+def _check_broker(request: EmbedRequest, url: str) -> None:
+    client = connect(url)
+    if request.run_id is not None:
+        Ledger(client, request.run_id).check_free(absolute(request.to))
+    client.close()
 
 
 def _ranges(state: TableState | None, spec: Spec, store: Store) -> Ranges | None:

@@ -12,21 +12,25 @@ class UnknownRun(Exception):
 
 
 class Runs:
-    """Reads a run's record once and keeps it; a record never changes while its run lasts."""
+    """Parses and checks a run's record once, for as long as the ledger's is the same.
+
+    It is read anew for every job: a run id may come again, for another table, while this worker lives.
+    """
 
     def __init__(self, ledger: Ledger, settings: WorkerSettings) -> None:
         self._ledger = ledger
         self._settings = settings
-        self._known: dict[str, RunRecord] = {}
+        self._known: dict[str, tuple[bytes, RunRecord]] = {}
         self._lock = threading.Lock()
 
     def record(self, run: str) -> RunRecord:
         """The record of a run; raises `Refused` where the settings forbid what it asks for."""
         with self._lock:
-            if run not in self._known:
-                record = self._ledger.record(run)
-                if record is None:
-                    raise UnknownRun(f"the ledger holds no run {run!r}")
+            text = self._ledger.record(run)
+            if text is None:
+                raise UnknownRun(f"the ledger holds no run {run!r}")
+            if run not in self._known or self._known[run][0] != text:
+                record = RunRecord.model_validate_json(text)
                 self._settings.check(record)
-                self._known[run] = record
-            return self._known[run]
+                self._known[run] = (text, record)
+            return self._known[run][1]

@@ -85,7 +85,10 @@ def _detach(record: RunRecord, where: Where) -> int:
     if url is None:
         raise UsageError("--detach needs a broker that outlives this command", way_out="--broker redis://...")
     broker = Broker(url)
-    broker.ledger(record.run).open(record)
+    ledger = broker.ledger(record.run)
+    # Opening counts the done jobs anew, which only the process that drives the run may do.
+    if ledger.holder() is None:
+        ledger.open(record)
     broker.close()
     click.echo(record.run)
     click.echo(f"enqueued; `vecmill serve` carries it out, `vecmill status {record.run}` shows it", err=True)

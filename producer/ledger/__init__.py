@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from schemas.errors import UsageError
 from schemas.ledger import HEARTBEAT_SECONDS, RUNS_KEY, WORKERS_KEY, Heartbeat, RunKeys
 from schemas.receipt import COUNTERS, Receipt
 from schemas.record import Record
@@ -73,6 +74,7 @@ class Ledger:
 
         Leases and attempts stay: workers may be at their jobs, and a job that kills its workers stays known.
         """
+        self.check_free(record.table)
         fields = {"record": record.model_dump_json(), "state": "running", "enqueued": 0, "done": 0, "dead": 0}
         counters = dict.fromkeys(COUNTERS, 0)
         k = self._keys
@@ -84,6 +86,15 @@ class Ledger:
             for key in k.all_but_payloads():
                 pipe.persist(key)
             pipe.execute()
+
+    def check_free(self, table: str) -> None:
+        """Raise `UsageError` where this Redis knows the run id as a run of another table: their jobs would mix."""
+        known = self.record()
+        if known is not None and known.table != table:
+            raise UsageError(
+                f"run {self.run} is a run of another table on this Redis: {known.table}",
+                way_out="choose another --run-id, or leave it out",
+            )
 
     def adopt(self, receipts: Iterable[Receipt]) -> None:
         """Take the parts that exist for done, whatever the ledger thought of their jobs."""

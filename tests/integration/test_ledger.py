@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from producer.embedded.redis_server import RedisServer
 from producer.ledger import Ledger as ProducerLedger
 from producer.queue import JobQueue, jobs_waiting
+from schemas.errors import UsageError
 from schemas.job import Job
 from schemas.ledger import MAX_ATTEMPTS, RunKeys
 from schemas.receipt import Receipt, SourceRange
@@ -18,6 +19,8 @@ from schemas.spec import Spec
 from schemas.transport import QUEUE
 from worker.ledger import Ledger as WorkerLedger
 from worker.ledger import Verdict
+from worker.runs import Runs, UnknownRun
+from worker.settings import WorkerSettings
 
 pytestmark = pytest.mark.integration
 
@@ -238,3 +241,20 @@ def test_whatever_happens_every_job_ends_done_exactly_once(
     assert progress is not None
     assert (progress.done, progress.dead, progress.ended) == (3, 0, True)
     assert progress.counters["rows"] == 9, "each job counted once"
+
+
+def test_a_run_id_of_another_table_is_refused(client: redis.Redis, producer: ProducerLedger) -> None:
+    with pytest.raises(UsageError, match="another table"):
+        producer.open(record().model_copy(update={"table": "/elsewhere"}))
+    assert producer.record() == record()
+
+
+def test_a_worker_heeds_a_record_that_has_changed(client: redis.Redis, producer: ProducerLedger) -> None:
+    settings_ = WorkerSettings(broker_url="redis://x", allow_roots=("/",))
+    runs = Runs(WorkerLedger(client, "w"), settings_)
+    assert runs.record(RUN).table == "/t"
+    client.delete(RunKeys(RUN).run)
+    with pytest.raises(UnknownRun):
+        runs.record(RUN)
+    producer.open(record().model_copy(update={"table": "/elsewhere"}))
+    assert runs.record(RUN).table == "/elsewhere"

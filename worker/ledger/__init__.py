@@ -15,7 +15,6 @@ from redis.retry import Retry
 from schemas.job import Job
 from schemas.ledger import LEASE_SECONDS, MAX_ATTEMPTS, WORKERS_KEY, Heartbeat, RunKeys
 from schemas.receipt import Receipt
-from schemas.run import RunRecord
 
 _PATIENCE = Retry(ExponentialBackoff(cap=2, base=0.1), retries=60)
 _TRANSIENT = [redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError]
@@ -57,10 +56,10 @@ class Ledger:
         self._give_back = self._script("give_back")
         self._renew = self._script("renew")
 
-    def record(self, run: str) -> RunRecord | None:
-        """What the run is about, or None where the ledger does not know it."""
-        text = self._redis.hget(RunKeys(run).run, "record")
-        return None if text is None else RunRecord.model_validate_json(text)
+    def record(self, run: str) -> bytes | None:
+        """What the run is about, as JSON, or None where the ledger does not know it."""
+        text: bytes | None = self._redis.hget(RunKeys(run).run, "record")
+        return text
 
     def claim(self, job: Job) -> Claim:
         """Ask for a job; only `Verdict.GO` means that it is ours to do."""
