@@ -127,7 +127,7 @@ class Processes:
                 command, env=self.env | env, cwd=self._folder, text=True, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=output,
             )  # fmt: skip
-        process.log = log  # type: ignore[attr-defined]
+        process.log = log
         self._running.append(process)
         return process
 
@@ -165,6 +165,6 @@ def wait_until(
     while not what():
         ended = or_ended is not None and or_ended.poll() is not None
         if ended or time.monotonic() > deadline:
-            log = or_ended.log.read_text() if or_ended is not None else ""  # type: ignore[attr-defined]
+            log = or_ended.log.read_text() if or_ended is not None else ""
             raise AssertionError(f"waited in vain ({'the process ended' if ended else 'time is up'}):\n{log}")
         time.sleep(0.01)

@@ -43,7 +43,7 @@ def test_its_password_is_on_no_command_line_and_in_no_readable_file(server: Redi
 
 def test_killed_it_comes_back_with_its_data(server: RedisServer, client: redis.Redis) -> None:
     client.set("key", "value")
-    os.kill(int(client.info()["process_id"]), signal.SIGKILL)  # type: ignore[index]
+    os.kill(int(client.info()["process_id"]), signal.SIGKILL)
     wait_until(server.keep_alive)
     assert client.get("key") == b"value"
 

@@ -45,7 +45,7 @@ def test_never_more_than_a_window_and_in_the_end_every_row_once(
     seen: list[str] = []
     while True:
         published = fill(feeder, ledger)
-        assert len(client.keys(f"{RunKeys(RUN).run}:payload:*")) <= window.WINDOW_JOBS  # type: ignore[arg-type]
+        assert len(client.keys(f"{RunKeys(RUN).run}:payload:*")) <= window.WINDOW_JOBS
         for number in published:
             job = Job(run=RUN, job=number)
             worker.claim(job)

@@ -49,7 +49,7 @@ def test_a_killed_worker(
     assert not before.ended, "the worker was killed too late to prove anything"
     vecmill.start("worker", "--allow-root", tmp_path, **broker)
     output, _ = run.communicate(timeout=300)
-    assert run.returncode == 0, run.log.read_text()  # type: ignore[attr-defined]
+    assert run.returncode == 0, run.log.read_text()
     assert json.loads(output.splitlines()[-1])["embedded"] == ROWS
     assert_holds_each_once(table, ROWS)
 
@@ -64,7 +64,7 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_has(
     wait_until(lambda: len(parts(table)) >= 3, or_ended=run)
     leaving.send_signal(signal.SIGTERM)
     assert leaving.wait(timeout=150) == 0
-    log = leaving.log.read_text()  # type: ignore[attr-defined]
+    log = leaving.log.read_text()
     assert "attempt" not in log, "nothing was given back"
     progress = ledger.progress()
     assert progress is not None
@@ -73,7 +73,7 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_has(
     assert not living_workers(redis.Redis.from_url(server.url)), "it left the list"
     vecmill.start("worker", "--allow-root", tmp_path, **broker)
     run.communicate(timeout=300)
-    assert run.returncode == 0, run.log.read_text()  # type: ignore[attr-defined]
+    assert run.returncode == 0, run.log.read_text()
     assert_holds_each_once(table, ROWS)
 
 
@@ -103,7 +103,7 @@ def test_a_killed_redis_of_a_cluster_that_comes_back_empty(
     worker = vecmill.start("worker", "--allow-root", tmp_path, **broker)
     run = vecmill.start(*embed(corpus(ROWS), tiny_model, table), **broker)
     wait_until(lambda: len(parts(table)) >= 3, or_ended=run)
-    os.kill(int(client.info()["process_id"]), signal.SIGKILL)  # type: ignore[index]
+    os.kill(int(client.info()["process_id"]), signal.SIGKILL)
     run.kill()
     run.wait()
     shutil.rmtree(tmp_path / "redis" / "appendonlydir")
@@ -126,7 +126,7 @@ def test_a_killed_private_redis_is_started_again_in_mid_run(
         if child.name() in ("valkey-server", "redis-server"):
             child.kill()
     output, _ = run.communicate(timeout=300)
-    log = run.log.read_text()  # type: ignore[attr-defined]
+    log = run.log.read_text()
     assert run.returncode == 0, log
     assert "private Redis had ended" in log
     assert json.loads(output.splitlines()[-1])["embedded"] == ROWS
@@ -142,7 +142,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
     children = psutil.Process(run.pid).children(recursive=True)
     run.send_signal(signal.SIGINT)
     assert run.wait(timeout=150) == 130
-    assert f"vecmill resume {RUN}" in run.log.read_text()  # type: ignore[attr-defined]
+    assert f"vecmill resume {RUN}" in run.log.read_text()
     assert not psutil.wait_procs(children, timeout=5)[1]
     assert vecmill.run("resume", RUN).returncode == 0
     assert_holds_each_once(table, ROWS)

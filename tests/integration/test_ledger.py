@@ -134,7 +134,7 @@ def test_a_job_given_back_rests_before_it_is_claimed_again(client: redis.Redis, 
 def test_workers_heed_the_state_of_the_run(
     client: redis.Redis, producer: ProducerLedger, state: str, verdict: Verdict
 ) -> None:
-    producer.set_state(state)  # type: ignore[arg-type]
+    producer.set_state(state)
     worker = WorkerLedger(client, "w")
     assert worker.claim(Job(run=RUN, job=0)).verdict is verdict
     producer.set_state("running")

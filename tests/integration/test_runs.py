@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import redis
 from deltalake import DeltaTable
 from sentence_transformers import SentenceTransformer
 
 import producer
 from producer.embedded.redis_server import RedisServer
+from producer.ledger import Ledger
 from tests.integration.conftest import Processes, texts, wait_until
 
 pytestmark = pytest.mark.integration
@@ -123,11 +125,18 @@ def test_workers_come_and_go_around_a_named_broker(
     )
     vecmill.start("worker", "--allow-root", tmp_path, **broker)
     output, _ = run.communicate(timeout=300)
-    assert run.returncode == 0, run.log.read_text()  # type: ignore[attr-defined]
+    assert run.returncode == 0, run.log.read_text()
     assert json.loads(output.splitlines()[-1])["embedded"] == 6000
     assert_holds_each_once(table, 6000)
     status = json.loads(vecmill.run("status", json.loads(output)["run"], "--json", **broker).stdout)
     assert (status["state"], status["workers"], status["version"]) == ("committed", 2, 0)
+    # As if the producer had died between the commit and its last word to Redis.
+    ledger = Ledger(redis.Redis.from_url(server.url), status["run"])
+    ledger.set_state("running")
+    assert vecmill.run("resume", status["run"], **broker).returncode == 0
+    progress = ledger.progress()
+    assert progress is not None
+    assert progress.state == "committed"
 
 
 def test_a_detached_run_is_carried_out_by_serve(

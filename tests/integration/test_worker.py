@@ -24,7 +24,7 @@ def inspect(vecmill: Processes, server: RedisServer, what: str) -> "subprocess.C
 def test_the_plain_command_works_and_answers_celerys_inspection(vecmill: Processes, server: RedisServer) -> None:
     command = [*CELERY, "worker", "--pool", "threads", "--concurrency", "3", "--loglevel", "INFO"]
     worker = vecmill.start_command(command, VECMILL_BROKER_URL=server.url)
-    wait_until(lambda: "ready" in worker.log.read_text(), or_ended=worker)  # type: ignore[attr-defined]
+    wait_until(lambda: "ready" in worker.log.read_text(), or_ended=worker)
     ping = inspect(vecmill, server, "ping")
     assert ping.returncode == 0, ping.stderr
     assert [answer["ok"] for answer in json.loads(ping.stdout).values()] == ["pong"]
@@ -36,7 +36,7 @@ def test_the_plain_command_works_and_answers_celerys_inspection(vecmill: Process
 def test_a_pool_that_cannot_work_is_refused_in_one_line(vecmill: Processes, server: RedisServer) -> None:
     worker = vecmill.start_command([*CELERY, "worker", "--pool", "prefork"], VECMILL_BROKER_URL=server.url)
     assert worker.wait(timeout=150) == 1
-    log = worker.log.read_text()  # type: ignore[attr-defined]
+    log = worker.log.read_text()
     assert "vecmill needs the threads pool, not 'prefork'" in log
     assert "Traceback" not in log
 
