@@ -8,6 +8,8 @@ import torch
 
 from schemas.spec import Spec
 from worker.engine import Embedder
+from worker.engine.device import pick_device
+from worker.memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +23,8 @@ class Models:
     def __init__(self, *, device: str, threads: int) -> None:
         self._device = device
         torch.set_num_threads(threads)
+        if pick_device(device).type == "cpu":
+            keep_freed_memory()
         self._loaded: OrderedDict[str, Embedder] = OrderedDict()
         self._lock = threading.Lock()
 
