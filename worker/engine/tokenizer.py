@@ -15,6 +15,7 @@ from transformers import AutoTokenizer
 
 from schemas.errors import ModelError
 from schemas.spec import Spec
+from worker.engine.long_texts import CHARS_PER_TOKEN, head, splits_at_spaces
 from worker.engine.token_types import TokenTypes
 from worker.engine.tokens import Tokens, offsets_of
 
@@ -27,6 +28,7 @@ class Tokenizer:
         self.max_tokens = max_tokens
         self._backend = tokenizer.backend_tokenizer if tokenizer.is_fast else None
         self._slow = threading.Lock()
+        self._most_chars: int | None = None
         if max_tokens is not None and tokenizer.num_special_tokens_to_add(pair=False) >= max_tokens:
             raise ModelError(f"--max-tokens {max_tokens} leaves no room beside the special tokens")
         self.types = TokenTypes.of(tokenizer)
@@ -34,6 +36,7 @@ class Tokenizer:
             self._backend.encode_special_tokens = bool(getattr(tokenizer, "split_special_tokens", False))
             self._backend.no_padding()
             self._backend.no_truncation()
+            self._most_chars = _bound(self._backend, max_tokens, tokenizer.truncation_side)
             if max_tokens is not None:
                 self._backend.enable_truncation(max_tokens, direction=tokenizer.truncation_side)
 
@@ -63,8 +66,7 @@ class Tokenizer:
         return len(ids) - int(len(ids) > 0 and int(ids[-1]) in self._tokenizer.all_special_ids)
 
     def _encode(self, texts: list[str], *, specials: bool = True) -> Tokens:
-        assert self._backend is not None
-        encodings = self._backend.encode_batch_fast(texts, add_special_tokens=specials)
+        encodings = self._encodings(texts, specials=specials)
         lists = [encoding.ids for encoding in encodings]
         lengths = np.fromiter(map(len, lists), dtype=np.int64, count=len(lists))
         truncated = np.zeros(len(lists), dtype=np.bool_)
@@ -72,6 +74,18 @@ class Tokenizer:
         for row in np.flatnonzero(lengths == self.max_tokens) if self.max_tokens is not None else ():
             truncated[row] = bool(encodings[row].overflowing)
         return _flat(lists, lengths, truncated)
+
+    def _encodings(self, texts: list[str], *, specials: bool) -> list[Any]:
+        assert self._backend is not None
+        if self._most_chars is None or all(len(text) <= self._most_chars for text in texts):
+            return list(self._backend.encode_batch_fast(texts, add_special_tokens=specials))
+        heads = [head(text, self._most_chars) for text in texts]
+        encodings = list(self._backend.encode_batch_fast(heads, add_special_tokens=specials))
+        for row, (text, kept) in enumerate(zip(texts, heads, strict=True)):
+            # A head that is not truncated did not decide the ids: the rest of its text adds some.
+            if len(kept) < len(text) and not encodings[row].overflowing:
+                [encodings[row]] = self._backend.encode_batch_fast([text], add_special_tokens=specials)
+        return encodings
 
     def _encode_slow(self, texts: list[str]) -> Tokens:
         if not texts:
@@ -83,6 +97,13 @@ class Tokenizer:
         lengths = np.fromiter(map(len, lists), dtype=np.int64, count=len(lists))
         truncated = np.fromiter((len(ids) for ids in whole), dtype=np.int64, count=len(lists)) > lengths
         return _flat(lists, lengths, truncated)
+
+
+def _bound(backend: Any, max_tokens: int | None, truncation_side: str) -> int | None:
+    """Characters that decide what is kept of a text; None where its end may."""
+    if max_tokens is None or truncation_side != "right" or not splits_at_spaces(backend):
+        return None
+    return max_tokens * CHARS_PER_TOKEN
 
 
 def _flat(lists: Iterable[list[int]], lengths: Any, truncated: Any) -> Tokens:
