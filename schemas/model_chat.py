@@ -24,6 +24,12 @@ def chat_template(folder: Path) -> str:
     return template or ""
 
 
+def message_form(template: str, family: str | None) -> str:
+    """Whether a template takes the content of a message as one text or as a list of parts, by its own words."""
+    parts = any(sign in template for sign in _STRUCTURED) and family not in _FLAT_FAMILIES
+    return "structured" if parts else "flat"
+
+
 def message_config(folder: Path, entry: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     """How texts become messages, by the `message` entry of a module and its options for the template."""
     template = chat_template(folder)
@@ -33,9 +39,7 @@ def message_config(folder: Path, entry: dict[str, Any], options: dict[str, Any])
         raise ModelError(f"the chat template of {folder} asks for a task, which is not supported")
     form = entry.get("format", "auto")
     if form == "auto":
-        family = read_object(folder / "config.json").get("model_type")
-        form = "structured" if any(sign in template for sign in _STRUCTURED) else "flat"
-        form = "flat" if family in _FLAT_FAMILIES else form
+        form = message_form(template, read_object(folder / "config.json").get("model_type"))
     digest = hashlib.blake2b(json.dumps(template).encode(), digest_size=16).hexdigest()
     return {"format": form, "template": digest, "options": options}
 

@@ -54,35 +54,35 @@ FIRST: dict[str, Callable[[Place], dict[str, Any]]] = {
 }
 
 
-def length_of(place: Path, module: Module, asked: int | None) -> Length:
-    """The most tokens of one text that the first module, which lies in `place`, reads."""
-    return _LENGTHS[module.kind](place, asked)
+def length_of(place: Path, module: Module, asked: int | None, *, network: dict[str, Any]) -> Length:
+    """The most tokens of one text that the first module reads: it lies in `place`, `network` is its config.json."""
+    return _LENGTHS[module.kind](place, network, asked)
 
 
-def _transformer_length(place: Path, asked: int | None) -> Length:
+def _transformer_length(place: Path, network: dict[str, Any], asked: int | None) -> Length:
     return resolve_length(
         asked,
         module=transformer_config(place),
         tokenizer=read_object(place / "tokenizer_config.json"),
-        config=read_object(place / "config.json"),
+        config=network,
     )
 
 
-def _static_length(place: Path, asked: int | None) -> Length:
+def _static_length(place: Path, _: dict[str, Any], asked: int | None) -> Length:
     saved = (read_object(place / "tokenizer.json").get("truncation") or {}).get("max_length")
     return Length(asked if asked is not None else saved)
 
 
-def _words_length(place: Path, asked: int | None) -> Length:
+def _words_length(place: Path, _: dict[str, Any], asked: int | None) -> Length:
     saved = read_object(place / "wordembedding_config.json").get("max_seq_length", 1_000_000)
     return Length(asked if asked is not None else saved)
 
 
-def _no_length(_: Path, asked: int | None) -> Length:
+def _no_length(_place: Path, _: dict[str, Any], asked: int | None) -> Length:
     return Length(asked)
 
 
-_LENGTHS: dict[str, Callable[[Path, int | None], Length]] = {
+_LENGTHS: dict[str, Callable[[Path, dict[str, Any], int | None], Length]] = {
     "Transformer": _transformer_length,
     "StaticEmbedding": _static_length,
     "WordEmbeddings": _words_length,

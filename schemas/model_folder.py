@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import ModelError
+from schemas.model_adapter import Base, Find, base_of, find_folder, is_adapter
 from schemas.model_chat import chat_template
 from schemas.model_checks import check_complete, check_usable, end_token_warning, without_idle_layers
-from schemas.model_files import content_of, read_object
+from schemas.model_files import identity, read_object
 from schemas.model_first import length_of
 from schemas.model_modules import has_routes, raw_modules, read_modules
 from schemas.model_prompt import resolve_prompt, unchosen_prompts
-from schemas.model_shape import width_of
+from schemas.model_shape import hidden_width, width_of
 from schemas.spec import ModelOptions, Module, Spec
 
 _UNTRAINED = "no modules.json: the model was not trained for sentences; pooling {} was chosen by rule"
@@ -23,27 +24,37 @@ _CHAT = "no modules.json, but a chat template: texts are put into it as messages
 _NOTHING = ModelOptions(model="")
 
 
-def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None) -> Spec:
-    """How a text becomes a vector with the model in `folder`; `revision` is its commit where it came from a hub."""
-    config = _model_config(folder)
+def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None, find: Find = find_folder) -> Spec:
+    """How a text becomes a vector with the model in `folder`; `revision` is its commit where it came from a hub.
+
+    `find` says where the base model of an adapter lies.
+    """
+    _check_model(folder)
     warnings: list[str] = []
     modules = read_modules(folder, options.task, warnings)
+    place = folder / (modules[0].path if modules else "")
+    base = base_of(place, find)
+    source = base.folder if base else place
+    network = read_object(source / "config.json")
     if not modules:
-        modules = raw_modules(folder, config)
+        modules = raw_modules(folder, network)
         warnings += _raw_warnings(folder, modules)
-    modules = without_idle_layers(folder, _overridden(modules, options), warnings)
-    place = folder / modules[0].path
+    modules = without_idle_layers(network, _overridden(modules, options), warnings)
     saved = read_object(folder / "config_sentence_transformers.json")
-    check_usable(folder, place, module=modules[0], saved=saved, options=options)
+    check_usable(folder, module=modules[0], network=network, saved=saved, options=options)
+    if base is not None:
+        modules = _adapted(modules, network, place)
     if revision is None:
-        check_complete(place, modules[0])
+        check_complete(place, modules[0], base)
     dims = width_of(folder, modules)
-    length = length_of(place, modules[0], options.max_tokens)
+    length = length_of(place, modules[0], options.max_tokens, network=network)
     warnings += [length.warning, end_token_warning(place, modules), unchosen_prompts(options, saved)]
     spec = Spec(
         model=options.model,
         revision=revision,
-        content=f"hub:{revision}" if revision else content_of(folder, [module.path for module in modules]),
+        base=base.name if base else None,
+        base_revision=base.commit if base else None,
+        content=content_in(folder, revision, modules, base),
         modules=modules,
         prompt=resolve_prompt(options, saved),
         max_tokens=length.max_tokens,
@@ -58,7 +69,13 @@ def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None)
     return spec
 
 
-def vary(spec: Spec, folder: Path, options: ModelOptions) -> Spec:
+def content_in(folder: Path, commit: str | None, modules: tuple[Module, ...], base: Base | None) -> str:
+    """The identity of all files that decide vectors: the model's, and those of the base that it changes."""
+    own = identity(folder, commit, [module.path for module in modules])
+    return own if base is None else f"{own}+{identity(base.folder, base.commit, ())}"
+
+
+def vary(spec: Spec, folder: Path, options: ModelOptions, *, find: Find = find_folder) -> Spec:
     """The same model with another prompt or another end; what `options` leaves open stays as it is.
 
     Looks at the prompt, prompt_name, task, dims and normalize of `options`, at nothing else. Where the task decides
@@ -68,7 +85,7 @@ def vary(spec: Spec, folder: Path, options: ModelOptions) -> Spec:
     if options.task is not None and has_routes(folder):
         kept = {"model": spec.model, "dtype": spec.dtype, "trust_remote_code": spec.trust_remote_code}
         ends = {"dims": options.dims or spec.truncate_dims, "normalize": normalize}
-        return resolve(folder, options.model_copy(update=kept | ends), revision=spec.revision)
+        return resolve(folder, options.model_copy(update=kept | ends), revision=spec.revision, find=find)
     if (options.prompt, options.prompt_name, options.task) != (None, None, None):
         saved = read_object(folder / "config_sentence_transformers.json")
         told = tuple(warning for warning in spec.warnings if warning != unchosen_prompts(_NOTHING, saved))
@@ -94,15 +111,23 @@ def _ending(spec: Spec, folder: Path, *, dims: int | None, normalize: bool | Non
     )
 
 
-def _model_config(folder: Path) -> dict[str, Any]:
+def _adapted(modules: tuple[Module, ...], network: dict[str, Any], place: Path) -> tuple[Module, ...]:
+    """The width of the states is the base's, which lies elsewhere, so the module itself keeps it."""
+    first = modules[0]
+    if first.kind != "Transformer" or "method" in first.config:
+        raise ModelError(f"{place} is an adapter of something else than a network that reads texts")
+    kept = {**first.config, "adapter": {"width": hidden_width(network)}}
+    return (first.model_copy(update={"config": kept}), *modules[1:])
+
+
+def _check_model(folder: Path) -> None:
     if not folder.is_dir():
         raise ModelError(f"{folder} is no folder", way_out="give a hub id, or a folder that holds a model")
-    if not (folder / "modules.json").exists() and not (folder / "config.json").exists():
+    if not (folder / "modules.json").exists() and not (folder / "config.json").exists() and not is_adapter(folder):
         raise ModelError(
             f"{folder} holds no model: neither modules.json nor config.json is there",
             way_out="give the folder that holds the model's config.json",
         )
-    return read_object(folder / "config.json")
 
 
 def _raw_warnings(folder: Path, modules: tuple[Module, ...]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from schemas.errors import ModelError
-from schemas.model_chat import chat_template
+from schemas.model_chat import chat_template, message_form
 from schemas.model_files import read_json
 from schemas.model_first import FIRST
 from schemas.model_kinds import READERS, Place
@@ -38,7 +38,9 @@ def raw_modules(folder: Path, config: dict[str, Any]) -> tuple[Module, ...]:
     causal = architecture.endswith("ForCausalLM") and config.get("is_causal", True)
     pooling = {"modes": ["lasttoken" if causal else "mean"], "include_prompt": True}
     # Only a model that was never saved for sentences is taken for a chat model because it has a template.
-    said: dict[str, Any] = {"modality_config": {"message": {}}} if chat_template(folder) else {}
+    template = chat_template(folder)
+    message = {"format": message_form(template, config.get("model_type"))}
+    said: dict[str, Any] = {"modality_config": {"message": message}} if template else {}
     return (
         Module(kind="Transformer", config=resolved_transformer(said, folder)),
         Module(kind="Pooling", config=pooling),

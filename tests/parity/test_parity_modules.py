@@ -261,14 +261,6 @@ def test_a_plain_decoder_with_a_chat_template(base, record, tmp_path):
     assert cosines(ours, Embedder.load(raw, dtype="float32").embed(tiny.TEXTS)).min() < 0.99
 
 
-def test_an_adapter_is_refused(base, record, tmp_path):
-    folder = tiny.saved(tmp_path / "m", base("bert"))
-    tiny.rewrite(folder / "adapter_config.json", {"peft_type": "LORA"})
-    with pytest.raises(ModelError, match="merge it into its base model"):
-        resolve(folder, ModelOptions(model=str(folder)))
-    record(None, layout="PEFT adapter folder", status="refused")
-
-
 @pytest.mark.parametrize("legacy", [False, True])
 def test_the_text_tower_of_clip(record, tmp_path, monkeypatch, legacy):
     from sentence_transformers.base.modules import transformer

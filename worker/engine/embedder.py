@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from schemas.errors import ModelError, UsageError, VecmillError
-from schemas.model_files import content_of
-from schemas.model_folder import resolve, vary
+from schemas.model_adapter import Base
+from schemas.model_folder import content_in, resolve, vary
 from schemas.spec import Dtype, ModelOptions, Spec, Task
 from schemas.store import CALIBRATED, Codes, Ranges, Store, stored
 from worker.engine.batching import WaitingPool
@@ -69,13 +69,14 @@ class Embedder:
         """A model with all that can be asked of one."""
         folder, commit = locate(options.model, options.revision)
         named = options if commit else options.model_copy(update={"model": str(folder)})
-        return cls._assemble(folder, resolve(folder, named, revision=commit), device)
+        return cls._assemble(folder, resolve(folder, named, revision=commit, find=locate), device)
 
     @classmethod
     def from_spec(cls, spec: Spec, *, device: str = "cpu") -> Self:
         """The embedder of a resolved spec; an error where the files are not the ones it was resolved from."""
         folder, commit = locate(spec.model, spec.revision)
-        content = f"hub:{commit}" if commit else content_of(folder, [module.path for module in spec.modules])
+        base = Base(spec.base, *locate(spec.base, spec.base_revision)) if spec.base is not None else None
+        content = content_in(folder, commit, spec.modules, base)
         if content != spec.content:
             raise ModelError(
                 f"the files in {folder} are {content}, but the run was planned with {spec.content}",
@@ -156,7 +157,7 @@ class Embedder:
 
     def variant(self, options: ModelOptions) -> Self:
         """The same loaded model with another prompt, width or normalization; or another route of it."""
-        spec = vary(self.spec, self.parts.folder, options)
+        spec = vary(self.spec, self.parts.folder, options, find=locate)
         if spec.modules[0] != self.spec.modules[0] or not {key_of(m) for m in spec.modules[1:]} <= set(
             self.parts.heads
         ):
