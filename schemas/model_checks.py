@@ -17,7 +17,12 @@ _TOKENIZER = ("tokenizer.json", "vocab.*", "*.model")
 _NEEDED = {
     "Transformer": {"weights": _WEIGHTS, "tokenizer": _TOKENIZER},
     "StaticEmbedding": {"weights": _WEIGHTS, "tokenizer": ("tokenizer.json",)},
-    "WordEmbeddings": {"weights": _WEIGHTS, "tokenizer": ("whitespacetokenizer_config.json",)},
+    "WordEmbeddings": {"weights": _WEIGHTS},
+}
+_WORD_TOKENIZERS = {
+    "WhitespaceTokenizer": ("whitespacetokenizer_config.json",),
+    "PhraseTokenizer": ("phrasetokenizer_config.json",),
+    "TransformersTokenizerWrapper": _TOKENIZER,
 }
 #: Tokenizers that read bytes or characters, and so have no vocabulary to save.
 _NO_VOCABULARY = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")
@@ -50,7 +55,10 @@ def check_complete(place: Path, module: Module, base: Base | None) -> None:
     """Refuse a folder without weights or without a tokenizer. An adapter's base has weights of its own."""
     # Of a hub model the producer may hold the JSON files only; a folder must have all.
     plain = read_object(place / "tokenizer_config.json").get("tokenizer_class") in _NO_VOCABULARY
-    for what, patterns in _NEEDED.get(module.kind, {}).items():
+    needed = dict(_NEEDED.get(module.kind, {}))
+    if module.kind == "WordEmbeddings":
+        needed["tokenizer"] = _WORD_TOKENIZERS[module.config["tokenizer"]]
+    for what, patterns in needed.items():
         if what == "weights" and base is not None:
             _check_adapted(place, base, patterns)
             continue

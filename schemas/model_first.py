@@ -14,7 +14,7 @@ from schemas.model_length import Length, resolve_length
 from schemas.model_transformer import resolved_transformer, transformer_config
 from schemas.spec import Module
 
-_WHITESPACE = "WhitespaceTokenizer"
+_WORD_TOKENIZERS = ("WhitespaceTokenizer", "PhraseTokenizer", "TransformersTokenizerWrapper")
 _CLIP = {
     "modality_config": {"text": {"method": "get_text_features", "method_output_name": "pooler_output"}},
     "module_output_name": "sentence_embedding",
@@ -35,9 +35,12 @@ def _static(_: Place) -> dict[str, Any]:
 
 def _words(place: Place) -> dict[str, Any]:
     config = place.read("wordembedding_config.json")
-    tokenizer = str(config.get("tokenizer_class", "")).rpartition(".")[2]
-    if tokenizer != _WHITESPACE:
-        raise ModelError(f"{place.folder} splits words with {tokenizer}", way_out=f"supported is {_WHITESPACE}")
+    prefix, _, tokenizer = str(config.get("tokenizer_class", "")).rpartition(".")
+    if tokenizer not in _WORD_TOKENIZERS or prefix.partition(".")[0] != "sentence_transformers":
+        known = ", ".join(_WORD_TOKENIZERS)
+        raise ModelError(f"{place.folder} splits words with {prefix}.{tokenizer}", way_out=f"supported are {known}")
+    if tokenizer == "PhraseTokenizer" and "stop_words" not in place.read("phrasetokenizer_config.json"):
+        raise ModelError(f"{place.folder} has no phrasetokenizer_config.json with stop_words", way_out="fetch it again")
     return {"tokenizer": tokenizer}
 
 
