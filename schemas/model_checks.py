@@ -14,7 +14,7 @@ _NO_FLOAT16 = ("t5", "mt5", "umt5", "longt5", "switch_transformers", "udop", "ge
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _TOKENIZER = ("tokenizer.json", "vocab.*", "*.model")
 #: What must be there, by the kind of the first module. All other kinds are JSON alone.
-_NEEDED = {
+_NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
     "Transformer": {"weights": _WEIGHTS, "tokenizer": _TOKENIZER},
     "StaticEmbedding": {"weights": _WEIGHTS, "tokenizer": ("tokenizer.json",)},
     "WordEmbeddings": {"weights": _WEIGHTS},

@@ -22,11 +22,11 @@ _CLIP = {
 
 
 def _transformer(place: Place) -> dict[str, Any]:
-    return resolved_transformer(transformer_config(place.folder), place.folder)
+    return resolved_transformer(transformer_config(place.folder), place.folder, place.task)
 
 
 def _clip(place: Place) -> dict[str, Any]:
-    return resolved_transformer({**_CLIP, **transformer_config(place.folder)}, place.folder)
+    return resolved_transformer({**_CLIP, **transformer_config(place.folder)}, place.folder, place.task)
 
 
 def _static(_: Place) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from typing import Any
 
 from schemas.errors import ModelError
 from schemas.model_adapter import Base, Find, base_of, find_folder, is_adapter
-from schemas.model_chat import chat_template
+from schemas.model_chat import chat_template, with_task
 from schemas.model_checks import check_complete, check_usable, end_token_warning, without_idle_layers
 from schemas.model_files import identity, read_object
 from schemas.model_first import length_of
 from schemas.model_modules import has_routes, raw_modules, read_modules
 from schemas.model_prompt import resolve_prompt, unchosen_prompts
 from schemas.model_shape import hidden_width, width_of
-from schemas.spec import ModelOptions, Module, Spec
+from schemas.spec import ModelOptions, Module, Spec, Task
 
 _UNTRAINED = "no modules.json: the model was not trained for sentences; pooling {} was chosen by rule"
 _CUT = "vectors are cut after the model's own normalization and so are not of unit length; --normalize makes them so"
@@ -37,7 +37,7 @@ def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None,
     source = base.folder if base else place
     network = read_object(source / "config.json")
     if not modules:
-        modules = raw_modules(folder, network)
+        modules = raw_modules(folder, network, options.task)
         warnings += _raw_warnings(folder, modules)
     modules = without_idle_layers(network, _overridden(modules, options), warnings)
     saved = read_object(folder / "config_sentence_transformers.json")
@@ -89,8 +89,18 @@ def vary(spec: Spec, folder: Path, options: ModelOptions, *, find: Find = find_f
     if (options.prompt, options.prompt_name, options.task) != (None, None, None):
         saved = read_object(folder / "config_sentence_transformers.json")
         told = tuple(warning for warning in spec.warnings if warning != unchosen_prompts(_NOTHING, saved))
-        spec = spec.model_copy(update={"prompt": resolve_prompt(options, saved), "warnings": told})
+        changed = {"prompt": resolve_prompt(options, saved), "warnings": told}
+        spec = spec.model_copy(update=changed | {"modules": _for_task(spec, folder, options.task)})
     return _ending(spec, folder, dims=options.dims or spec.truncate_dims, normalize=normalize)
+
+
+def _for_task(spec: Spec, folder: Path, task: Task | None) -> tuple[Module, ...]:
+    """The modules for a task, which a chat template may ask for."""
+    first = spec.modules[0]
+    if "message" not in first.config:
+        return spec.modules
+    message = with_task(first.config["message"], folder / first.path, task)
+    return (first.model_copy(update={"config": {**first.config, "message": message}}), *spec.modules[1:])
 
 
 def _ending(spec: Spec, folder: Path, *, dims: int | None, normalize: bool | None) -> Spec:

@@ -24,7 +24,7 @@ def read_modules(folder: Path, task: Task | None = None, warnings: list[str] | N
     """What modules.json lists, in its order; () where there is no such file. Adds to `warnings` what to tell."""
     entries = _entries(folder, task)
     warnings = [] if warnings is None else warnings
-    return tuple(_read_module(folder, entry, warnings) for entry in entries)
+    return tuple(_read_module(entry, Place(folder / _path(folder, entry), warnings, task)) for entry in entries)
 
 
 def has_routes(folder: Path) -> bool:
@@ -32,7 +32,7 @@ def has_routes(folder: Path) -> bool:
     return any(_kind(entry["type"]) == "Router" for entry in _listed(folder))
 
 
-def raw_modules(folder: Path, config: dict[str, Any]) -> tuple[Module, ...]:
+def raw_modules(folder: Path, config: dict[str, Any], task: Task | None = None) -> tuple[Module, ...]:
     """The modules of a checkpoint that has no modules.json, by the rule sentence-transformers follows."""
     architecture = next(iter(config.get("architectures") or ()), "")
     causal = architecture.endswith("ForCausalLM") and config.get("is_causal", True)
@@ -42,7 +42,7 @@ def raw_modules(folder: Path, config: dict[str, Any]) -> tuple[Module, ...]:
     message = {"format": message_form(template, config.get("model_type"))}
     said: dict[str, Any] = {"modality_config": {"message": message}} if template else {}
     return (
-        Module(kind="Transformer", config=resolved_transformer(said, folder)),
+        Module(kind="Transformer", config=resolved_transformer(said, folder, task)),
         Module(kind="Pooling", config=pooling),
     )
 
@@ -68,12 +68,12 @@ def _entries(folder: Path, task: Task | None) -> list[dict[str, Any]]:
     return expanded
 
 
-def _read_module(folder: Path, entry: dict[str, Any], warnings: list[str]) -> Module:
-    kind, path = _kind(entry["type"]), _path(folder, entry)
+def _read_module(entry: dict[str, Any], place: Place) -> Module:
+    kind, path = _kind(entry["type"]), str(entry.get("path") or "")
     if kind not in _READERS:
         known = ", ".join([*_READERS, "Router"])
-        raise ModelError(f"module {entry['type']} of {folder} is not supported", way_out=f"supported are {known}")
-    config = _READERS[kind](Place(folder / path, warnings))
+        raise ModelError(f"module {entry['type']} in {place.folder} is not supported", way_out=f"supported are {known}")
+    config = _READERS[kind](place)
     return Module(kind="Transformer" if kind == "CLIPModel" else kind, path=path, config=config)
 
 

@@ -45,11 +45,15 @@ def load_first(folder: Path, spec: Spec, *, device: torch.device) -> First:
     return _LOADERS[kind](folder, spec, device)
 
 
+def network_tokenizer(folder: Path, spec: Spec) -> Tokenizer:
+    """The tokenizer of a network, with or without a chat template."""
+    return (ChatTokenizer if "message" in spec.modules[0].config else Tokenizer).load(folder, spec)
+
+
 def _transformer(folder: Path, spec: Spec, device: torch.device) -> First:
-    config = spec.modules[0].config
-    tokenizer = (ChatTokenizer if "message" in config else Tokenizer).load(folder, spec)
+    tokenizer = network_tokenizer(folder, spec)
     model = load_network(folder, spec, device=device, dtype=pick_dtype(spec.dtype, device))
-    return tokenizer, decide(model, spec, device=device, types=tokenizer.types)
+    return tokenizer, decide(model, spec, device=device, types=tokenizer.types_for(model))
 
 
 def _static(folder: Path, spec: Spec, device: torch.device) -> First:

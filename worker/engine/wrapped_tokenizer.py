@@ -25,7 +25,7 @@ class WrappedTokenizer:
     def load(cls, place: Path, max_tokens: int | None) -> "WrappedTokenizer":
         """The tokenizer as it was saved; code of its own is never run, as in the oracle."""
         try:
-            return cls(Tokenizer(AutoTokenizer.from_pretrained(str(place), use_fast=True), None), max_tokens)
+            return cls(Tokenizer(AutoTokenizer.from_pretrained(str(place), trust_remote_code=False), None), max_tokens)
         except (OSError, ValueError, KeyError, ImportError) as cause:
             raise ModelError(f"the tokenizer of {place} cannot be loaded: {cause}") from cause
 
