@@ -51,6 +51,15 @@ def check_usable(
         raise ModelError(f"{family} overflows in float16", way_out="--dtype bfloat16, or float32")
 
 
+def code_warning(network: dict[str, Any]) -> str:
+    """What to tell where a model's own code lies in another repository; else nothing."""
+    names = (name for name in (network.get("auto_map") or {}).values() if isinstance(name, str))
+    elsewhere = sorted({name.partition("--")[0] for name in names if "--" in name})
+    if not elsewhere:
+        return ""
+    return f"the model's code comes from {', '.join(elsewhere)}, whatever is there now: no fingerprint covers it"
+
+
 def check_complete(place: Path, module: Module, base: Base | None) -> None:
     """Refuse a folder without weights or without a tokenizer. An adapter's base has weights of its own."""
     # Of a hub model the producer may hold the JSON files only; a folder must have all.

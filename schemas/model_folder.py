@@ -9,7 +9,7 @@ from typing import Any
 from schemas.errors import ModelError
 from schemas.model_adapter import Base, Find, base_of, find_folder, is_adapter
 from schemas.model_chat import chat_template, with_task
-from schemas.model_checks import check_complete, check_usable, end_token_warning, without_idle_layers
+from schemas.model_checks import check_complete, check_usable, code_warning, end_token_warning, without_idle_layers
 from schemas.model_files import identity, read_object
 from schemas.model_first import length_of
 from schemas.model_modules import has_routes, raw_modules, read_modules
@@ -48,7 +48,12 @@ def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None,
         check_complete(place, modules[0], base)
     dims = width_of(folder, modules)
     length = length_of(place, modules[0], options.max_tokens, network=network)
-    warnings += [length.warning, end_token_warning(place, modules), unchosen_prompts(options, saved)]
+    warnings += [
+        code_warning(network),
+        length.warning,
+        end_token_warning(place, modules),
+        unchosen_prompts(options, saved),
+    ]
     spec = Spec(
         model=options.model,
         revision=revision,

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModel
+from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.utils.logging import disable_progress_bar
 
 from schemas.errors import ModelError
@@ -51,7 +52,7 @@ def load_network(folder: Path, spec: Spec, *, device: torch.device, dtype: torch
         config.output_hidden_states = any(module.kind == "WeightedLayerPooling" for module in spec.modules)
         if config.model_type == "t5gemma":
             config.is_encoder_decoder = False
-        network, report = _class_for(config).from_pretrained(
+        network, report = _class_for(config, source, trust=trust).from_pretrained(
             source, config=config, dtype=dtype, trust_remote_code=trust, output_loading_info=True, **arguments
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as cause:
@@ -73,9 +74,13 @@ def _source(place: Path, spec: Spec) -> Path:
     return source
 
 
-def _class_for(config: Any) -> Any:
+def _class_for(config: Any, source: str, *, trust: bool) -> Any:
     module, name = _ENCODERS.get(config.model_type, ("", ""))
-    return getattr(importlib.import_module(module), name) if module else AutoModel
+    if module:
+        return getattr(importlib.import_module(module), name)
+    own = (getattr(config, "auto_map", None) or {}).get("AutoModel")
+    # AutoModel remembers one network for each configuration class, and gives it where the code has changed since.
+    return get_class_from_dynamic_module(own, source) if trust and own else AutoModel
 
 
 def _check_complete(folder: Path, network: Any, report: dict[str, Any]) -> None:
