@@ -89,8 +89,8 @@ def _kind(dotted: str) -> str:
     prefix, _, name = dotted.rpartition(".")
     if prefix.partition(".")[0] != "sentence_transformers":
         raise ModelError(
-            f"module {dotted} is code of the model's own; remote code needs trust, and modules of a model's own "
-            "are not supported even then",
+            f"module {dotted} is code of the model's own; it is written against sentence-transformers, which is not "
+            "needed here, and so is not supported even with trust",
             way_out="use a model whose modules.json lists only types of sentence_transformers",
         )
     return _ALIASES.get(name, name)
