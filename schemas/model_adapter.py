@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import ModelError
-from schemas.model_files import read_object
+from schemas.model_files import identity, read_object
 from schemas.model_name import folder_named, hub_id
+from schemas.model_shape import hidden_width
+from schemas.spec import Module
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
@@ -74,6 +76,21 @@ def base_of(place: Path, find: Find) -> Base | None:
     if is_adapter(folder):
         raise ModelError(f"{folder}, which the adapter in {place} changes, is an adapter too", way_out="merge that one")
     return Base(name=str(folder) if commit is None else hub_id(named), folder=folder, commit=commit)
+
+
+def content_in(folder: Path, commit: str | None, modules: tuple[Module, ...], base: Base | None) -> str:
+    """The identity of all files that decide vectors: the model's, and those of the base that it changes."""
+    own = identity(folder, commit, [module.path for module in modules])
+    return own if base is None else f"{own}+{identity(base.folder, base.commit, ())}"
+
+
+def adapted(modules: tuple[Module, ...], network: dict[str, Any], place: Path) -> tuple[Module, ...]:
+    """The width of the states is the base's, which lies elsewhere, so the module itself keeps it."""
+    first = modules[0]
+    if first.kind != "Transformer" or "method" in first.config:
+        raise ModelError(f"{place} is an adapter of something else than a network that reads texts")
+    kept = {**first.config, "adapter": {"width": hidden_width(network)}}
+    return (first.model_copy(update={"config": kept}), *modules[1:])
 
 
 def _check_kind(place: Path, config: dict[str, Any]) -> None:

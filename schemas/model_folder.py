@@ -4,17 +4,16 @@ The producer and the worker both resolve here, so they agree on what a model is 
 """
 
 from pathlib import Path
-from typing import Any
 
 from schemas.errors import ModelError
-from schemas.model_adapter import Base, Find, base_of, find_folder, is_adapter
+from schemas.model_adapter import Find, adapted, base_of, content_in, find_folder, is_adapter
 from schemas.model_chat import chat_template, with_task
 from schemas.model_checks import check_complete, check_usable, code_warning, end_token_warning, without_idle_layers
-from schemas.model_files import identity, read_object
+from schemas.model_files import read_object
 from schemas.model_first import length_of
 from schemas.model_modules import has_routes, raw_modules, read_modules
 from schemas.model_prompt import resolve_prompt, unchosen_prompts
-from schemas.model_shape import hidden_width, width_of
+from schemas.model_shape import width_of
 from schemas.spec import ModelOptions, Module, Spec, Task
 
 _UNTRAINED = "no modules.json: the model was not trained for sentences; pooling {} was chosen by rule"
@@ -43,7 +42,7 @@ def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None,
     saved = read_object(folder / "config_sentence_transformers.json")
     check_usable(folder, module=modules[0], network=network, saved=saved, options=options)
     if base is not None:
-        modules = _adapted(modules, network, place)
+        modules = adapted(modules, network, place)
     if revision is None:
         check_complete(place, modules[0], base)
     dims = width_of(folder, modules)
@@ -72,12 +71,6 @@ def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None,
     if spec.truncate_dims and not spec.normalize and spec.modules[-1].kind == "Normalize":
         return spec.model_copy(update={"warnings": (*spec.warnings, _CUT)})
     return spec
-
-
-def content_in(folder: Path, commit: str | None, modules: tuple[Module, ...], base: Base | None) -> str:
-    """The identity of all files that decide vectors: the model's, and those of the base that it changes."""
-    own = identity(folder, commit, [module.path for module in modules])
-    return own if base is None else f"{own}+{identity(base.folder, base.commit, ())}"
 
 
 def vary(spec: Spec, folder: Path, options: ModelOptions, *, find: Find = find_folder) -> Spec:
@@ -124,15 +117,6 @@ def _ending(spec: Spec, folder: Path, *, dims: int | None, normalize: bool | Non
             "normalize": bool(normalize) and not (modules[-1].kind == "Normalize" and cut is None),
         }
     )
-
-
-def _adapted(modules: tuple[Module, ...], network: dict[str, Any], place: Path) -> tuple[Module, ...]:
-    """The width of the states is the base's, which lies elsewhere, so the module itself keeps it."""
-    first = modules[0]
-    if first.kind != "Transformer" or "method" in first.config:
-        raise ModelError(f"{place} is an adapter of something else than a network that reads texts")
-    kept = {**first.config, "adapter": {"width": hidden_width(network)}}
-    return (first.model_copy(update={"config": kept}), *modules[1:])
 
 
 def _check_model(folder: Path) -> None:

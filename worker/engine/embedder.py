@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from schemas.errors import ModelError, UsageError, VecmillError
-from schemas.model_adapter import Base
-from schemas.model_folder import content_in, resolve, vary
+from schemas.model_adapter import Base, content_in
+from schemas.model_folder import resolve, vary
 from schemas.spec import Dtype, ModelOptions, Module, Spec, Task
 from schemas.store import CALIBRATED, Codes, Ranges, Store, stored
 from worker.engine.batching import WaitingPool
