@@ -129,8 +129,9 @@ def _wrapped(text: str, indent: str, *, first: str | None = None) -> list[str]:
     return textwrap.wrap(text, _COLUMNS, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False)
 
 
-def _transformer(_: Module, facts: dict[str, Any]) -> str:
-    return f"{facts.get('network', 'the network')} gives each token a vector that knows its neighbours"
+def _transformer(module: Module, facts: dict[str, Any]) -> str:
+    merged = ", its adapter merged into it," if "adapter" in module.config else ""
+    return f"{facts.get('network', 'the network')}{merged} gives each token a vector that knows its neighbours"
 
 
 def _pooling(module: Module, _: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from huggingface_hub.errors import (
 )
 
 from schemas.errors import ModelError
+from schemas.model_adapter import find_folder
 from schemas.model_files import read_json
 from schemas.model_folder import resolve
 from schemas.model_name import folder_named, hub_id
@@ -26,12 +27,20 @@ def resolve_model(options: ModelOptions) -> Spec:
     """The spec of a hub id or a folder; raises `ModelError` where it is unknown or would give wrong vectors."""
     folder = folder_named(options.model)
     if folder is not None:
-        return resolve(folder, options)
-    named = options.model_copy(update={"model": hub_id(options.model)})
-    snapshot = _download(named, _DESCRIPTIONS)
+        return resolve(folder, options, find=_find)
+    name = hub_id(options.model)
+    snapshot = _download(name, options.revision, _DESCRIPTIONS)
     if _is_table(snapshot):
-        snapshot = _download(named, [*_DESCRIPTIONS, "*.safetensors"])
-    return resolve(snapshot, named, revision=snapshot.name)
+        snapshot = _download(name, options.revision, [*_DESCRIPTIONS, "*.safetensors"])
+    return resolve(snapshot, options.model_copy(update={"model": name}), revision=snapshot.name, find=_find)
+
+
+def _find(name: str) -> tuple[Path, str | None]:
+    """The base model of an adapter: a folder, or the small files of a hub's."""
+    if folder_named(name) is not None:
+        return find_folder(name)
+    snapshot = _download(hub_id(name), None, _DESCRIPTIONS)
+    return snapshot, snapshot.name
 
 
 def _is_table(snapshot: Path) -> bool:
@@ -39,18 +48,18 @@ def _is_table(snapshot: Path) -> bool:
     return any(kind.endswith(_TABLES) for kind in types)
 
 
-def _download(options: ModelOptions, patterns: list[str]) -> Path:
+def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
     try:
-        path = snapshot_download(options.model, revision=options.revision, allow_patterns=patterns)
+        path = snapshot_download(name, revision=revision, allow_patterns=patterns)
     except RepositoryNotFoundError as error:
         raise ModelError(
-            f"the hub has no model {options.model!r}, or it is private", way_out="check the name, or set HF_TOKEN"
+            f"the hub has no model {name!r}, or it is private", way_out="check the name, or set HF_TOKEN"
         ) from error
     except (RevisionNotFoundError, ValueError) as error:
-        raise ModelError(f"the hub has no {options.model!r} at that revision or name: {error}") from error
+        raise ModelError(f"the hub has no {name!r} at that revision or name: {error}") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise ModelError(
-            f"the model {options.model!r} is neither a folder here nor in the local cache, and the hub does not answer",
+            f"the model {name!r} is neither a folder here nor in the local cache, and the hub does not answer",
             way_out="name a folder, or connect to the hub once so that the cache holds it",
         ) from error
     return Path(path)

@@ -34,9 +34,21 @@ def inspect(options: ModelOptions, *, device: str, text: str = EXAMPLE) -> dict[
 
 
 def encode(
-    spec: Spec, texts: Sequence[str], *, device: str, prompt: str | None = None, task: Task | None = None
+    spec: Spec,
+    texts: Sequence[str],
+    *,
+    device: str,
+    prompt: str | None = None,
+    task: Task | None = None,
+    trust_remote_code: bool = False,
 ) -> NDArray[np.float32]:
     """The vectors of a few texts, float32 [n, dims], as a worker would give them; None: with the spec's prompt."""
+    if spec.trust_remote_code and not trust_remote_code:
+        # The spec comes out of a table, which may be a stranger's.
+        raise UsageError(
+            f"the model {spec.model!r} brings code of its own, which would run here",
+            way_out="--trust-remote-code, if you trust that code",
+        )
     request = {
         "spec": spec.model_dump(mode="json"), "texts": list(texts), "device": device, "prompt": prompt, "task": task
     }  # fmt: skip

@@ -2,15 +2,20 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from schemas.errors import ModelError
 from schemas.model_files import read_object
+from schemas.spec import Task
 
 #: What a template that takes the parts of a message one by one is known by, and families that take text all the same.
 _STRUCTURED = ("content[0]", ".type", "'type'", '"type"', "item.type", "message.content[")
 _FLAT_FAMILIES = ("apertus", "deepseek_v3", "gpt_oss", "seed_oss")
+
+#: Wherever a template has this word, it may ask for the task; where it does not, being told changes nothing.
+_TASK = re.compile(r"\btask\b")
 
 
 def chat_template(folder: Path) -> str:
@@ -24,23 +29,33 @@ def chat_template(folder: Path) -> str:
     return template or ""
 
 
-def message_config(folder: Path, entry: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+def message_form(template: str, family: str | None) -> str:
+    """Whether a template takes the content of a message as one text or as a list of parts, by its own words."""
+    parts = any(sign in template for sign in _STRUCTURED) and family not in _FLAT_FAMILIES
+    return "structured" if parts else "flat"
+
+
+def message_config(
+    folder: Path, entry: dict[str, Any], options: dict[str, Any], task: Task | None = None
+) -> dict[str, Any]:
     """How texts become messages, by the `message` entry of a module and its options for the template."""
     template = chat_template(folder)
     if not template:
         raise ModelError(f"{folder} wants chat messages, but has no chat template", way_out="fetch the model again")
-    if _asks_for_task(template):
-        raise ModelError(f"the chat template of {folder} asks for a task, which is not supported")
     form = entry.get("format", "auto")
     if form == "auto":
-        family = read_object(folder / "config.json").get("model_type")
-        form = "structured" if any(sign in template for sign in _STRUCTURED) else "flat"
-        form = "flat" if family in _FLAT_FAMILIES else form
+        form = message_form(template, read_object(folder / "config.json").get("model_type"))
     digest = hashlib.blake2b(json.dumps(template).encode(), digest_size=16).hexdigest()
-    return {"format": form, "template": digest, "options": options}
+    return with_task({"format": form, "template": digest, "options": options}, folder, task)
 
 
-def _asks_for_task(template: str) -> bool:
-    inner = template.replace("{%", "\0").replace("{{", "\0").split("\0")[1:]
-    words = (piece.partition("%}")[0].partition("}}")[0] for piece in inner)
-    return any(word == "task" for piece in words for word in piece.replace("(", " ").replace(")", " ").split())
+def asks_for_task(template: str) -> bool:
+    """Whether what a template writes may depend on the task."""
+    return _TASK.search(template) is not None
+
+
+def with_task(message: dict[str, Any], folder: Path, task: Task | None) -> dict[str, Any]:
+    """The same messages for a task, where the template may ask for it; as they were without one."""
+    if task is None or not asks_for_task(chat_template(folder)):
+        return message
+    return {**message, "task": task}

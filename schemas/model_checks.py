@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import ModelError
+from schemas.model_adapter import WEIGHTS, Base
 from schemas.model_files import read_object
 from schemas.spec import ModelOptions, Module
 
@@ -13,17 +14,24 @@ _NO_FLOAT16 = ("t5", "mt5", "umt5", "longt5", "switch_transformers", "udop", "ge
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _TOKENIZER = ("tokenizer.json", "vocab.*", "*.model")
 #: What must be there, by the kind of the first module. All other kinds are JSON alone.
-_NEEDED = {
+_NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
     "Transformer": {"weights": _WEIGHTS, "tokenizer": _TOKENIZER},
     "StaticEmbedding": {"weights": _WEIGHTS, "tokenizer": ("tokenizer.json",)},
-    "WordEmbeddings": {"weights": _WEIGHTS, "tokenizer": ("whitespacetokenizer_config.json",)},
+    "WordEmbeddings": {"weights": _WEIGHTS},
+}
+_WORD_TOKENIZERS = {
+    "WhitespaceTokenizer": ("whitespacetokenizer_config.json",),
+    "PhraseTokenizer": ("phrasetokenizer_config.json",),
+    "TransformersTokenizerWrapper": _TOKENIZER,
 }
 #: Tokenizers that read bytes or characters, and so have no vocabulary to save.
 _NO_VOCABULARY = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")
 
 
-def check_usable(folder: Path, place: Path, *, module: Module, saved: dict[str, Any], options: ModelOptions) -> None:
-    """Refuse what would give wrong vectors, or run code that nobody allowed."""
+def check_usable(
+    folder: Path, *, module: Module, network: dict[str, Any], saved: dict[str, Any], options: ModelOptions
+) -> None:
+    """Refuse what would give wrong vectors, or run code that nobody allowed. `network` is its config.json."""
     kind = saved.get("model_type", "SentenceTransformer")
     if kind != "SentenceTransformer":
         raise ModelError(
@@ -31,33 +39,54 @@ def check_usable(folder: Path, place: Path, *, module: Module, saved: dict[str, 
         )
     if module.kind != "Transformer":
         return
-    if (place / "adapter_config.json").exists():
-        raise ModelError(f"{place} is an adapter", way_out="merge it into its base model, and save that")
-    config = read_object(place / "config.json")
-    if not config:
-        raise ModelError(f"{place / 'config.json'} is missing or empty", way_out="fetch the model again")
-    if config.get("auto_map") and not options.trust_remote_code:
+    if not network:
+        raise ModelError(f"config.json of {folder / module.path} is missing or empty", way_out="fetch the model again")
+    if network.get("auto_map") and not options.trust_remote_code:
         raise ModelError(
             f"{folder} brings code of its own (auto_map in config.json)",
             way_out="read that code, then allow it with --trust-remote-code",
         )
-    family = str(config.get("model_type", ""))
+    family = str(network.get("model_type", ""))
     if options.dtype == "float16" and family.startswith(_NO_FLOAT16):
         raise ModelError(f"{family} overflows in float16", way_out="--dtype bfloat16, or float32")
 
 
-def check_complete(place: Path, module: Module) -> None:
-    """Refuse a folder without weights or without a tokenizer."""
+def code_warning(network: dict[str, Any]) -> str:
+    """What to tell where a model's own code lies in another repository; else nothing."""
+    names = (name for name in (network.get("auto_map") or {}).values() if isinstance(name, str))
+    elsewhere = sorted({name.partition("--")[0] for name in names if "--" in name})
+    if not elsewhere:
+        return ""
+    return f"the model's code comes from {', '.join(elsewhere)}, whatever is there now: no fingerprint covers it"
+
+
+def check_complete(place: Path, module: Module, base: Base | None) -> None:
+    """Refuse a folder without weights or without a tokenizer. An adapter's base has weights of its own."""
     # Of a hub model the producer may hold the JSON files only; a folder must have all.
     plain = read_object(place / "tokenizer_config.json").get("tokenizer_class") in _NO_VOCABULARY
-    for what, patterns in _NEEDED.get(module.kind, {}).items():
+    needed = dict(_NEEDED.get(module.kind, {}))
+    if module.kind == "WordEmbeddings":
+        needed["tokenizer"] = _WORD_TOKENIZERS[module.config["tokenizer"]]
+    for what, patterns in needed.items():
+        if what == "weights" and base is not None:
+            _check_adapted(place, base, patterns)
+            continue
         if not any(True for pattern in patterns for _ in place.glob(pattern)) and not (plain and what == "tokenizer"):
             raise ModelError(f"{place} has no {what}: no {' or '.join(patterns)}", way_out="fetch the model again")
 
 
-def without_idle_layers(folder: Path, modules: tuple[Module, ...], warnings: list[str]) -> tuple[Module, ...]:
+def _check_adapted(place: Path, base: Base, patterns: tuple[str, ...]) -> None:
+    if not any((place / name).exists() for name in WEIGHTS):
+        raise ModelError(f"{place} is an adapter without weights: no {' or '.join(WEIGHTS)}", way_out="fetch it again")
+    if base.commit is None and not any(True for pattern in patterns for _ in base.folder.glob(pattern)):
+        raise ModelError(f"{base.folder}, which the adapter in {place} changes, has no weights", way_out="fetch it")
+
+
+def without_idle_layers(
+    network: dict[str, Any], modules: tuple[Module, ...], warnings: list[str]
+) -> tuple[Module, ...]:
     """Take out a WeightedLayerPooling that the network hands no layers, which does nothing in the oracle either."""
-    config = read_object(folder / modules[0].path / "config.json") | modules[0].config.get("config_kwargs", {})
+    config = network | modules[0].config.get("config_kwargs", {})
     idle = [m for m in modules if m.kind == "WeightedLayerPooling" and not config.get("output_hidden_states")]
     if idle:
         warnings.append("WeightedLayerPooling does nothing: output_hidden_states is not set in config.json")

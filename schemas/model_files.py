@@ -37,6 +37,11 @@ def read_object(path: Path) -> dict[str, Any]:
     return content
 
 
+def identity(folder: Path, commit: str | None, module_paths: Iterable[str]) -> str:
+    """What the files of a model are known by: their commit where they came from a hub, else what is in them."""
+    return f"hub:{commit}" if commit else content_of(folder, module_paths)
+
+
 def content_of(folder: Path, module_paths: Iterable[str]) -> str:
     """`files:<hash>` over the names and bytes of the files that decide vectors: the root's and the modules' own."""
     digest = hashlib.blake2b(digest_size=16)

@@ -14,7 +14,7 @@ from schemas.model_length import Length, resolve_length
 from schemas.model_transformer import resolved_transformer, transformer_config
 from schemas.spec import Module
 
-_WHITESPACE = "WhitespaceTokenizer"
+_WORD_TOKENIZERS = ("WhitespaceTokenizer", "PhraseTokenizer", "TransformersTokenizerWrapper")
 _CLIP = {
     "modality_config": {"text": {"method": "get_text_features", "method_output_name": "pooler_output"}},
     "module_output_name": "sentence_embedding",
@@ -22,11 +22,11 @@ _CLIP = {
 
 
 def _transformer(place: Place) -> dict[str, Any]:
-    return resolved_transformer(transformer_config(place.folder), place.folder)
+    return resolved_transformer(transformer_config(place.folder), place.folder, place.task)
 
 
 def _clip(place: Place) -> dict[str, Any]:
-    return resolved_transformer({**_CLIP, **transformer_config(place.folder)}, place.folder)
+    return resolved_transformer({**_CLIP, **transformer_config(place.folder)}, place.folder, place.task)
 
 
 def _static(_: Place) -> dict[str, Any]:
@@ -35,9 +35,12 @@ def _static(_: Place) -> dict[str, Any]:
 
 def _words(place: Place) -> dict[str, Any]:
     config = place.read("wordembedding_config.json")
-    tokenizer = str(config.get("tokenizer_class", "")).rpartition(".")[2]
-    if tokenizer != _WHITESPACE:
-        raise ModelError(f"{place.folder} splits words with {tokenizer}", way_out=f"supported is {_WHITESPACE}")
+    prefix, _, tokenizer = str(config.get("tokenizer_class", "")).rpartition(".")
+    if tokenizer not in _WORD_TOKENIZERS or prefix.partition(".")[0] != "sentence_transformers":
+        known = ", ".join(_WORD_TOKENIZERS)
+        raise ModelError(f"{place.folder} splits words with {prefix}.{tokenizer}", way_out=f"supported are {known}")
+    if tokenizer == "PhraseTokenizer" and "stop_words" not in place.read("phrasetokenizer_config.json"):
+        raise ModelError(f"{place.folder} has no phrasetokenizer_config.json with stop_words", way_out="fetch it again")
     return {"tokenizer": tokenizer}
 
 
@@ -54,35 +57,35 @@ FIRST: dict[str, Callable[[Place], dict[str, Any]]] = {
 }
 
 
-def length_of(place: Path, module: Module, asked: int | None) -> Length:
-    """The most tokens of one text that the first module, which lies in `place`, reads."""
-    return _LENGTHS[module.kind](place, asked)
+def length_of(place: Path, module: Module, asked: int | None, *, network: dict[str, Any]) -> Length:
+    """The most tokens of one text that the first module reads: it lies in `place`, `network` is its config.json."""
+    return _LENGTHS[module.kind](place, network, asked)
 
 
-def _transformer_length(place: Path, asked: int | None) -> Length:
+def _transformer_length(place: Path, network: dict[str, Any], asked: int | None) -> Length:
     return resolve_length(
         asked,
         module=transformer_config(place),
         tokenizer=read_object(place / "tokenizer_config.json"),
-        config=read_object(place / "config.json"),
+        config=network,
     )
 
 
-def _static_length(place: Path, asked: int | None) -> Length:
+def _static_length(place: Path, _: dict[str, Any], asked: int | None) -> Length:
     saved = (read_object(place / "tokenizer.json").get("truncation") or {}).get("max_length")
     return Length(asked if asked is not None else saved)
 
 
-def _words_length(place: Path, asked: int | None) -> Length:
+def _words_length(place: Path, _: dict[str, Any], asked: int | None) -> Length:
     saved = read_object(place / "wordembedding_config.json").get("max_seq_length", 1_000_000)
     return Length(asked if asked is not None else saved)
 
 
-def _no_length(_: Path, asked: int | None) -> Length:
+def _no_length(_place: Path, _: dict[str, Any], asked: int | None) -> Length:
     return Length(asked)
 
 
-_LENGTHS: dict[str, Callable[[Path, int | None], Length]] = {
+_LENGTHS: dict[str, Callable[[Path, dict[str, Any], int | None], Length]] = {
     "Transformer": _transformer_length,
     "StaticEmbedding": _static_length,
     "WordEmbeddings": _words_length,

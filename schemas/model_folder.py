@@ -4,17 +4,17 @@ The producer and the worker both resolve here, so they agree on what a model is 
 """
 
 from pathlib import Path
-from typing import Any
 
 from schemas.errors import ModelError
-from schemas.model_chat import chat_template
-from schemas.model_checks import check_complete, check_usable, end_token_warning, without_idle_layers
-from schemas.model_files import content_of, read_object
+from schemas.model_adapter import Find, adapted, base_of, content_in, find_folder, is_adapter
+from schemas.model_chat import chat_template, with_task
+from schemas.model_checks import check_complete, check_usable, code_warning, end_token_warning, without_idle_layers
+from schemas.model_files import read_object
 from schemas.model_first import length_of
 from schemas.model_modules import has_routes, raw_modules, read_modules
 from schemas.model_prompt import resolve_prompt, unchosen_prompts
 from schemas.model_shape import width_of
-from schemas.spec import ModelOptions, Module, Spec
+from schemas.spec import ModelOptions, Module, Spec, Task
 
 _UNTRAINED = "no modules.json: the model was not trained for sentences; pooling {} was chosen by rule"
 _CUT = "vectors are cut after the model's own normalization and so are not of unit length; --normalize makes them so"
@@ -23,27 +23,42 @@ _CHAT = "no modules.json, but a chat template: texts are put into it as messages
 _NOTHING = ModelOptions(model="")
 
 
-def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None) -> Spec:
-    """How a text becomes a vector with the model in `folder`; `revision` is its commit where it came from a hub."""
-    config = _model_config(folder)
+def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None, find: Find = find_folder) -> Spec:
+    """How a text becomes a vector with the model in `folder`; `revision` is its commit where it came from a hub.
+
+    `find` says where the base model of an adapter lies.
+    """
+    _check_model(folder)
     warnings: list[str] = []
     modules = read_modules(folder, options.task, warnings)
+    place = folder / (modules[0].path if modules else "")
+    base = base_of(place, find)
+    source = base.folder if base else place
+    network = read_object(source / "config.json")
     if not modules:
-        modules = raw_modules(folder, config)
+        modules = raw_modules(folder, network, options.task)
         warnings += _raw_warnings(folder, modules)
-    modules = without_idle_layers(folder, _overridden(modules, options), warnings)
-    place = folder / modules[0].path
+    modules = without_idle_layers(network, _overridden(modules, options), warnings)
     saved = read_object(folder / "config_sentence_transformers.json")
-    check_usable(folder, place, module=modules[0], saved=saved, options=options)
+    check_usable(folder, module=modules[0], network=network, saved=saved, options=options)
+    if base is not None:
+        modules = adapted(modules, network, place)
     if revision is None:
-        check_complete(place, modules[0])
+        check_complete(place, modules[0], base)
     dims = width_of(folder, modules)
-    length = length_of(place, modules[0], options.max_tokens)
-    warnings += [length.warning, end_token_warning(place, modules), unchosen_prompts(options, saved)]
+    length = length_of(place, modules[0], options.max_tokens, network=network)
+    warnings += [
+        code_warning(network),
+        length.warning,
+        end_token_warning(place, modules),
+        unchosen_prompts(options, saved),
+    ]
     spec = Spec(
         model=options.model,
         revision=revision,
-        content=f"hub:{revision}" if revision else content_of(folder, [module.path for module in modules]),
+        base=base.name if base else None,
+        base_revision=base.commit if base else None,
+        content=content_in(folder, revision, modules, base),
         modules=modules,
         prompt=resolve_prompt(options, saved),
         max_tokens=length.max_tokens,
@@ -58,7 +73,7 @@ def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None)
     return spec
 
 
-def vary(spec: Spec, folder: Path, options: ModelOptions) -> Spec:
+def vary(spec: Spec, folder: Path, options: ModelOptions, *, find: Find = find_folder) -> Spec:
     """The same model with another prompt or another end; what `options` leaves open stays as it is.
 
     Looks at the prompt, prompt_name, task, dims and normalize of `options`, at nothing else. Where the task decides
@@ -68,12 +83,22 @@ def vary(spec: Spec, folder: Path, options: ModelOptions) -> Spec:
     if options.task is not None and has_routes(folder):
         kept = {"model": spec.model, "dtype": spec.dtype, "trust_remote_code": spec.trust_remote_code}
         ends = {"dims": options.dims or spec.truncate_dims, "normalize": normalize}
-        return resolve(folder, options.model_copy(update=kept | ends), revision=spec.revision)
+        return resolve(folder, options.model_copy(update=kept | ends), revision=spec.revision, find=find)
     if (options.prompt, options.prompt_name, options.task) != (None, None, None):
         saved = read_object(folder / "config_sentence_transformers.json")
         told = tuple(warning for warning in spec.warnings if warning != unchosen_prompts(_NOTHING, saved))
-        spec = spec.model_copy(update={"prompt": resolve_prompt(options, saved), "warnings": told})
+        changed = {"prompt": resolve_prompt(options, saved), "warnings": told}
+        spec = spec.model_copy(update=changed | {"modules": _for_task(spec, folder, options.task)})
     return _ending(spec, folder, dims=options.dims or spec.truncate_dims, normalize=normalize)
+
+
+def _for_task(spec: Spec, folder: Path, task: Task | None) -> tuple[Module, ...]:
+    """The modules for a task, which a chat template may ask for."""
+    first = spec.modules[0]
+    if "message" not in first.config:
+        return spec.modules
+    message = with_task(first.config["message"], folder / first.path, task)
+    return (first.model_copy(update={"config": {**first.config, "message": message}}), *spec.modules[1:])
 
 
 def _ending(spec: Spec, folder: Path, *, dims: int | None, normalize: bool | None) -> Spec:
@@ -94,15 +119,14 @@ def _ending(spec: Spec, folder: Path, *, dims: int | None, normalize: bool | Non
     )
 
 
-def _model_config(folder: Path) -> dict[str, Any]:
+def _check_model(folder: Path) -> None:
     if not folder.is_dir():
         raise ModelError(f"{folder} is no folder", way_out="give a hub id, or a folder that holds a model")
-    if not (folder / "modules.json").exists() and not (folder / "config.json").exists():
+    if not (folder / "modules.json").exists() and not (folder / "config.json").exists() and not is_adapter(folder):
         raise ModelError(
             f"{folder} holds no model: neither modules.json nor config.json is there",
             way_out="give the folder that holds the model's config.json",
         )
-    return read_object(folder / "config.json")
 
 
 def _raw_warnings(folder: Path, modules: tuple[Module, ...]) -> list[str]:

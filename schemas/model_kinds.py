@@ -11,6 +11,7 @@ from typing import Any
 
 from schemas.errors import ModelError
 from schemas.model_files import read_object
+from schemas.spec import Task
 
 #: The flags of the old Pooling schema, in the order in which they are concatenated.
 _POOLING_FLAGS = {
@@ -27,10 +28,11 @@ _TANH = "torch.nn.modules.activation.Tanh"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The folder of one module, and whom to tell what a person should know of it."""
+    """The folder of one module, whom to tell what a person should know of it, and the task that was asked for."""
 
     folder: Path
     warnings: list[str] = field(default_factory=list)
+    task: Task | None = None
 
     def read(self, name: str = "config.json") -> dict[str, Any]:
         """One of its JSON files; {} where there is none."""

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from schemas.errors import ModelError
-from schemas.model_chat import chat_template
+from schemas.model_chat import chat_template, message_form
 from schemas.model_files import read_json
 from schemas.model_first import FIRST
 from schemas.model_kinds import READERS, Place
@@ -24,7 +24,7 @@ def read_modules(folder: Path, task: Task | None = None, warnings: list[str] | N
     """What modules.json lists, in its order; () where there is no such file. Adds to `warnings` what to tell."""
     entries = _entries(folder, task)
     warnings = [] if warnings is None else warnings
-    return tuple(_read_module(folder, entry, warnings) for entry in entries)
+    return tuple(_read_module(entry, Place(folder / _path(folder, entry), warnings, task)) for entry in entries)
 
 
 def has_routes(folder: Path) -> bool:
@@ -32,15 +32,17 @@ def has_routes(folder: Path) -> bool:
     return any(_kind(entry["type"]) == "Router" for entry in _listed(folder))
 
 
-def raw_modules(folder: Path, config: dict[str, Any]) -> tuple[Module, ...]:
+def raw_modules(folder: Path, config: dict[str, Any], task: Task | None = None) -> tuple[Module, ...]:
     """The modules of a checkpoint that has no modules.json, by the rule sentence-transformers follows."""
     architecture = next(iter(config.get("architectures") or ()), "")
     causal = architecture.endswith("ForCausalLM") and config.get("is_causal", True)
     pooling = {"modes": ["lasttoken" if causal else "mean"], "include_prompt": True}
     # Only a model that was never saved for sentences is taken for a chat model because it has a template.
-    said: dict[str, Any] = {"modality_config": {"message": {}}} if chat_template(folder) else {}
+    template = chat_template(folder)
+    message = {"format": message_form(template, config.get("model_type"))}
+    said: dict[str, Any] = {"modality_config": {"message": message}} if template else {}
     return (
-        Module(kind="Transformer", config=resolved_transformer(said, folder)),
+        Module(kind="Transformer", config=resolved_transformer(said, folder, task)),
         Module(kind="Pooling", config=pooling),
     )
 
@@ -66,12 +68,12 @@ def _entries(folder: Path, task: Task | None) -> list[dict[str, Any]]:
     return expanded
 
 
-def _read_module(folder: Path, entry: dict[str, Any], warnings: list[str]) -> Module:
-    kind, path = _kind(entry["type"]), _path(folder, entry)
+def _read_module(entry: dict[str, Any], place: Place) -> Module:
+    kind, path = _kind(entry["type"]), str(entry.get("path") or "")
     if kind not in _READERS:
         known = ", ".join([*_READERS, "Router"])
-        raise ModelError(f"module {entry['type']} of {folder} is not supported", way_out=f"supported are {known}")
-    config = _READERS[kind](Place(folder / path, warnings))
+        raise ModelError(f"module {entry['type']} in {place.folder} is not supported", way_out=f"supported are {known}")
+    config = _READERS[kind](place)
     return Module(kind="Transformer" if kind == "CLIPModel" else kind, path=path, config=config)
 
 
@@ -87,8 +89,8 @@ def _kind(dotted: str) -> str:
     prefix, _, name = dotted.rpartition(".")
     if prefix.partition(".")[0] != "sentence_transformers":
         raise ModelError(
-            f"module {dotted} is code of the model's own; remote code needs trust, and modules of a model's own "
-            "are not supported even then",
+            f"module {dotted} is code of the model's own; it is written against sentence-transformers, which is not "
+            "needed here, and so is not supported even with trust",
             way_out="use a model whose modules.json lists only types of sentence_transformers",
         )
     return _ALIASES.get(name, name)

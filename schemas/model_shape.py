@@ -61,6 +61,8 @@ def _misplaced(modules: tuple[Module, ...]) -> ModelError:
 
 
 def _network(place: Path, modules: tuple[Module, ...]) -> Shape:
+    if "adapter" in modules[0].config:
+        return Shape("tokens", modules[0].config["adapter"]["width"])
     config = read_object(place / "config.json")
     if modules[0].config.get("method") is not None:
         return Shape("sentence", int(config.get("projection_dim") or config["text_config"]["projection_dim"]))

@@ -6,6 +6,7 @@ from typing import Any
 from schemas.errors import ModelError
 from schemas.model_chat import message_config
 from schemas.model_files import read_object
+from schemas.spec import Task
 
 #: Where the configuration of a Transformer module may lie; the first one with content counts.
 _TRANSFORMER_FILES = tuple(
@@ -41,7 +42,7 @@ def transformer_config(folder: Path) -> dict[str, Any]:
     return {_TRANSFORMER_RENAMED.get(key, key): value for key, value in found.items()}
 
 
-def resolved_transformer(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+def resolved_transformer(config: dict[str, Any], folder: Path, task: Task | None = None) -> dict[str, Any]:
     """What of a Transformer module's configuration decides vectors; an error for what the engine does not do."""
     for key, value in config.items():
         if key in _TRANSFORMER_KNOWN or value in _TRANSFORMER_NEUTRAL.get(key, ()):
@@ -51,11 +52,11 @@ def resolved_transformer(config: dict[str, Any], folder: Path) -> dict[str, Any]
     return {
         "do_lower_case": bool(config.get("do_lower_case")),
         **{f"{name}_kwargs": _without_trust(values) for name, values in arguments.items()},
-        **_unusual(config, folder),
+        **_unusual(config, folder, task),
     }
 
 
-def _unusual(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _unusual(config: dict[str, Any], folder: Path, task: Task | None) -> dict[str, Any]:
     """What is said only where it is not the usual: messages instead of texts, another method, another output."""
     modalities = config.get("modality_config") or {"text": _USUAL}
     options = dict(config.get("processing_kwargs") or {})
@@ -65,7 +66,7 @@ def _unusual(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     entry = modalities.get("message", modalities.get("text"))
     if entry is None:
         raise ModelError(f"{folder} reads no texts: its modalities are {', '.join(modalities)}")
-    found = message_config(folder, entry, chat) if "message" in modalities else None
+    found = message_config(folder, entry, chat, task) if "message" in modalities else None
     return ({"message": found} if found else {}) | _output(entry, config.get("module_output_name"))
 
 

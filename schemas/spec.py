@@ -44,13 +44,16 @@ class Module(Record):
 class Spec(Record):
     """The resolved description of how a text becomes a vector.
 
-    `model` and `revision` say where the files are (a hub id with a commit, or a folder); `content` is
-    the identity of those files: the commit, or a hash over the files of a folder. `max_tokens` is None
-    where nothing limits the length. `dims` is the width of the stored vector.
+    `model` and `revision` say where the files are (a hub id with a commit, or a folder); where these are an
+    adapter, `base` and `base_revision` say it of the model that it changes. `content` is the identity of all
+    those files: the commit, or a hash over the files of a folder. `max_tokens` is None where nothing limits
+    the length. `dims` is the width of the stored vector.
     """
 
     model: str
     revision: str | None = None
+    base: str | None = None
+    base_revision: str | None = None
     content: str
     modules: tuple[Module, ...]
     prompt: str = ""
@@ -64,7 +67,8 @@ class Spec(Record):
 
     def meaning(self) -> dict[str, Any]:
         """All of it that changes vectors: what the fingerprint is made of."""
-        return self.model_dump(mode="json", exclude={"model", "revision", "trust_remote_code", "warnings"})
+        where = {"model", "revision", "base", "base_revision"}
+        return self.model_dump(mode="json", exclude=where | {"trust_remote_code", "warnings"})
 
     @property
     def unit_vectors(self) -> bool:

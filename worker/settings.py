@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pydantic import Field
 
@@ -43,11 +43,12 @@ class WorkerSettings(Record):
 
     def check(self, record: RunRecord) -> None:
         """Raise `Refused` where a run names a model, a place or a trust that these settings do not allow."""
-        model = record.spec.model
-        if not any(fnmatchcase(model, pattern) for pattern in self.allow_models):
-            raise Refused(
-                f"this worker may not load the model {model!r}", way_out=f"vecmill worker --allow-model {model!r}"
-            )
+        for model in filter(None, (record.spec.base, record.spec.model)):
+            # A pattern matches letters, and `..` would lead out of the folder that it spells.
+            if ".." in PurePath(model).parts or not any(fnmatchcase(model, one) for one in self.allow_models):
+                raise Refused(
+                    f"this worker may not load the model {model!r}", way_out=f"vecmill worker --allow-model {model!r}"
+                )
         table = Path(record.table).resolve()
         if not any(table.is_relative_to(Path(root).resolve()) for root in self.allow_roots):
             raise Refused(
@@ -56,7 +57,7 @@ class WorkerSettings(Record):
             )
         if record.spec.trust_remote_code and not self.trust_remote_code:
             raise Refused(
-                f"the model {model!r} brings code of its own, which this worker does not run",
+                f"the model {record.spec.model!r} brings code of its own, which this worker does not run",
                 way_out="vecmill worker --trust-remote-code, if you trust that code",
             )
 

@@ -12,7 +12,10 @@ from schemas.spec import Dtype, ModelOptions, PoolingMode, Task
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-_MODEL_FIELDS = ("revision", "prompt", "prompt_name", "task", "pooling", "normalize", "dims", "max_tokens", "dtype")
+_MODEL_FIELDS = (
+    *("revision", "prompt", "prompt_name", "task", "pooling", "normalize", "dims", "max_tokens", "dtype"),
+    "trust_remote_code",
+)
 
 
 def together(*decorators: Decorator) -> Decorator:
@@ -26,6 +29,9 @@ def together(*decorators: Decorator) -> Decorator:
     return apply
 
 
+trust_option = click.option(
+    "--trust-remote-code", is_flag=True, help="Run code that a model brings. Only for models you trust."
+)
 model_options = together(
     click.option("--revision", help="Branch, tag or commit of a hub model."),
     click.option("--prompt", help="Text put before every text, as it is."),
@@ -39,6 +45,7 @@ model_options = together(
         "--dtype", type=click.Choice(get_args(Dtype)), default="auto", show_default=True,
         help="Numbers to compute with; auto is bfloat16 where the device is good at it, else float32.",
     ),
+    trust_option,
 )  # fmt: skip
 
 broker_option = click.option("--broker", metavar="URL", help="redis://...; else VECMILL_BROKER_URL; else embedded.")

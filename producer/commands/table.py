@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from producer import side_door
-from producer.commands.options import device_option
+from producer.commands.options import device_option, trust_option
 from producer.query import search
 from producer.table import history as versions
 from producer.table import open_table
@@ -40,6 +40,7 @@ def history(table: str, as_json: bool) -> int:
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many rows to show.")
 @click.option("--prompt", help="Text put before TEXT; default the model's own prompt for queries.")
 @device_option
+@trust_option
 @click.option("--json", "as_json", is_flag=True)
 def query(table: str, text: str, **options: Any) -> int:
     r"""Show the rows of TABLE nearest to TEXT.
@@ -48,7 +49,8 @@ def query(table: str, text: str, **options: Any) -> int:
     vecmill query out/ "how do I sort a list?" -k 5
     """
     spec = _existing(table).spec
-    side = {"prompt": options["prompt"]} if options["prompt"] is not None else {"task": "query"}
+    side: dict[str, Any] = {"trust_remote_code": options["trust_remote_code"]}
+    side |= {"prompt": options["prompt"]} if options["prompt"] is not None else {"task": "query"}
     vector = side_door.encode(spec, [text], device=options["device"], **side)[0]
     hits = search(table, vector, k=options["k"])
     if options["as_json"]:
@@ -63,7 +65,8 @@ def query(table: str, text: str, **options: Any) -> int:
 @click.argument("table")
 @click.option("--sample", type=click.IntRange(min=0), default=100, show_default=True, help="Rows to embed again.")
 @device_option
-def verify(table: str, sample: int, device: str) -> int:
+@trust_option
+def verify(table: str, sample: int, **options: Any) -> int:
     r"""Check TABLE: counts, ids, vectors, and a sample embedded again. Exit code 1 on any finding.
 
     \b
@@ -71,7 +74,7 @@ def verify(table: str, sample: int, device: str) -> int:
     """
     spec = _existing(table).spec
     findings = 0
-    for finding in examine(table, sample=sample, encode=lambda texts: side_door.encode(spec, texts, device=device)):
+    for finding in examine(table, sample=sample, encode=lambda texts: side_door.encode(spec, texts, **options)):
         findings += 1
         click.echo(f"{finding.check}  {finding.where}: {finding.detail}")
     click.echo("no findings" if not findings else f"{findings} finding(s)", err=True)

@@ -63,7 +63,7 @@ class LocalCluster:
         return {
             "VECMILL_BROKER_URL": self.url,
             "VECMILL_DEVICE": self._device,
-            "VECMILL_ALLOW_MODELS": self._record.spec.model,
+            "VECMILL_ALLOW_MODELS": ",".join(filter(None, (self._record.spec.model, self._record.spec.base))),
             "VECMILL_ALLOW_ROOTS": self._record.table,
             "VECMILL_TRUST_REMOTE_CODE": "1" if self._record.spec.trust_remote_code else "0",
         }

@@ -65,7 +65,7 @@ def test_a_folder_outside_the_model(folder):
         ("1_Pooling/config.json", {"output_key": "x"}, "unknown keys: output_key"),
         ("2_Dense/config.json", {"in_features": 5}, "takes 5 values, but gets 32"),
         ("2_Dense/config.json", {"module_input_name": "token_embeddings"}, "module_input_name"),
-        ("adapter_config.json", {"peft_type": "LORA"}, "is an adapter"),
+        ("adapter_config.json", {"peft_type": "LORA"}, "an adapter and a network of its own"),
     ],
 )
 def test_files(folder, file, change, message):

@@ -232,6 +232,51 @@ def test_texts_as_chat_messages(base, record, tmp_path, template, prompt, mode):
     assert cosines(ours, plain).min() < 0.99
 
 
+FOR_TASK = "{%- if task is defined and task == 'query' %}{{ 'find ' }}{% endif %}" + FLAT.replace(
+    "{{ '<|assistant|>' }}", "{{ '<|' ~ (task|upper if task is defined else 'none') ~ '|>' }}"
+)
+
+
+def with_template(folder, base, template, **options):
+    from transformers import AutoTokenizer
+
+    raw = shutil.copytree(base("qwen3", "decoder"), folder / "raw")
+    tokenizer = AutoTokenizer.from_pretrained(raw)
+    tokenizer.chat_template, tokenizer.model_max_length = template, 60
+    tokenizer.save_pretrained(raw)
+    return saved(folder / "m", Transformer(str(raw), **options), Pooling(tiny.WIDTH, "mean"))
+
+
+@pytest.mark.parametrize("task", [None, "query", "document"])
+def test_a_template_that_asks_for_the_task(base, record, tmp_path, task):
+    folder = with_template(tmp_path, base, FOR_TASK)
+    ours = same(folder, record, "chat template that asks for the task", task=task)
+    other = Embedder.from_options(
+        ModelOptions(model=str(folder), dtype="float32", task="document" if task == "query" else "query")
+    )
+    assert cosines(ours, other.embed(tiny.TEXTS)).min() < 0.99
+    # A loaded model takes another task when a call names it, and keeps its network.
+    if task is not None:
+        assert_same_vectors(other.embed(tiny.TEXTS, task=task), ours)
+        again = other.variant(ModelOptions(model=str(folder), task=task))
+        assert again.parts.network is other.parts.network
+        assert again.spec.fingerprint != other.spec.fingerprint
+
+
+def test_a_task_in_the_files_comes_first(base, record, tmp_path):
+    folder = with_template(tmp_path, base, FOR_TASK, processing_kwargs={"chat_template": {"task": "document"}})
+    first = same(folder, record, "chat template that asks for the task", task="query")
+    assert_same_vectors(first, same(folder, record, "chat template that asks for the task"))
+
+
+def test_a_template_without_a_task_makes_no_difference_of_it(base, tmp_path):
+    folder = with_template(tmp_path, base, FLAT)
+    prints = {
+        resolve(folder, ModelOptions(model=str(folder), task=task)).fingerprint for task in (None, "query", "document")
+    }
+    assert len(prints) == 1
+
+
 def test_the_end_of_a_template_is_put_back(base, record, tmp_path):
     from transformers import AutoTokenizer
 
@@ -259,14 +304,6 @@ def test_a_plain_decoder_with_a_chat_template(base, record, tmp_path):
     record(assert_same_vectors(ours, wanted), layout="chat template, no modules.json: chat messages")
     (raw / "chat_template.jinja").unlink()
     assert cosines(ours, Embedder.load(raw, dtype="float32").embed(tiny.TEXTS)).min() < 0.99
-
-
-def test_an_adapter_is_refused(base, record, tmp_path):
-    folder = tiny.saved(tmp_path / "m", base("bert"))
-    tiny.rewrite(folder / "adapter_config.json", {"peft_type": "LORA"})
-    with pytest.raises(ModelError, match="merge it into its base model"):
-        resolve(folder, ModelOptions(model=str(folder)))
-    record(None, layout="PEFT adapter folder", status="refused")
 
 
 @pytest.mark.parametrize("legacy", [False, True])

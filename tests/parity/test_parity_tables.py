@@ -20,7 +20,7 @@ from sentence_transformers.sentence_transformer.modules import (
     WordEmbeddings,
     WordWeights,
 )
-from sentence_transformers.sentence_transformer.modules.tokenizer import WhitespaceTokenizer
+from sentence_transformers.sentence_transformer.modules.tokenizer import PhraseTokenizer, WhitespaceTokenizer
 
 from schemas.errors import ModelError
 from schemas.model_folder import resolve
@@ -174,10 +174,71 @@ def test_bag_of_words(tmp_path, record, cumulative):
     assert cosines(ours, Embedder.load(folder, dtype="float32").embed(tiny.TEXTS)).min() < 0.99
 
 
-def test_another_word_tokenizer_is_refused(tmp_path, record):
+def phrase_words(**changes):
+    torch.manual_seed(3)
+    phrases = ["the_mill", "what_is_a", "The_river", "odd__mark", "a_b_c_d_e_f", "passes_by"]
+    vocabulary = ["PADDING_TOKEN", *WORDS, *phrases]
+    tokenizer = PhraseTokenizer(vocabulary, **{"stop_words": ["runs", "and"], **changes})
+    return WordEmbeddings(tokenizer, torch.randn(len(vocabulary), tiny.WIDTH), max_seq_length=30)
+
+
+PHRASES = [
+    *tiny.TEXTS,
+    "The Mill, and WHAT is a river? The river runs; it's odd  mark!",
+    "what is a mill passes by a b c d e f don't (the mill)",
+    "The_mill 'waits' ... a",
+]
+
+
+@pytest.mark.parametrize("changes", [{}, {"max_ngram_length": 2}, {"ngram_separator": "__"}, {"do_lower_case": True}])
+def test_phrases(tmp_path, record, changes):
+    folder = saved(tmp_path, phrase_words(**changes), Pooling(tiny.WIDTH))
+    embedder, oracle = Embedder.load(folder, dtype="float32"), load_oracle(folder)
+    assert embedder.tokenize(PHRASES) == [oracle[0].tokenizer.tokenize(text)[:30] for text in PHRASES]
+    compare(folder, record, "WordEmbeddings with PhraseTokenizer", texts=PHRASES, prompt="what is a ")
+    embedder, ours = compare(folder, record, "WordEmbeddings with PhraseTokenizer", texts=PHRASES)
+    assert embedder.tokens(PHRASES).truncated.tolist() == [len(oracle[0].tokenizer.tokenize(t)) > 30 for t in PHRASES]
+    # Without its phrases the model is another.
+    tiny.rewrite(folder / "phrasetokenizer_config.json", {"max_ngram_length": 1})
+    assert cosines(ours, Embedder.load(folder, dtype="float32").embed(PHRASES)).min() < 0.99
+
+
+def test_phrases_without_nltk_name_it(tmp_path, monkeypatch):
+    folder = saved(tmp_path, phrase_words(), Pooling(tiny.WIDTH))
+    monkeypatch.setattr("worker.engine.phrase_tokenizer.find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="needs nltk") as caught:
+        Embedder.load(folder, dtype="float32")
+    assert "vecmill[phrases]" in str(caught.value)
+
+
+@pytest.mark.parametrize("most", [1_000_000, 7])
+def test_a_tokenizer_of_transformers_before_word_embeddings(tmp_path, record, most):
+    torch.manual_seed(3)
+    tokenizer = tiny.wordpiece()
+    table = WordEmbeddings(tokenizer, torch.randn(len(tokenizer), tiny.WIDTH), max_seq_length=most)
+    folder = saved(tmp_path, table, Pooling(tiny.WIDTH))
+    layout = "WordEmbeddings with TransformersTokenizerWrapper"
+    compare(folder, record, layout, prompt="query: ")
+    embedder, ours = compare(folder, record, layout)
+    wanted = [tokenizer(text)["input_ids"] for text in tiny.TEXTS]
+    assert embedder.tokenize(tiny.TEXTS) == [ids[:most] for ids in wanted]
+    # Without the special tokens the vectors are others.
+    table.tokenizer.tokenize = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"][: most - 1]
+    bare = SentenceTransformer(modules=[table, Pooling(tiny.WIDTH)], device="cpu").encode(tiny.TEXTS)
+    assert cosines(ours, bare).min() < 0.99
+
+
+@pytest.mark.parametrize("dotted", ["sentence_transformers.models.tokenizer.Brandnew", "mine.WhitespaceTokenizer"])
+def test_another_word_tokenizer_is_refused(tmp_path, dotted):
     folder = saved(tmp_path, words(), Pooling(tiny.WIDTH))
-    phrase = "sentence_transformers.models.tokenizer.PhraseTokenizer"
-    tiny.rewrite(folder / "wordembedding_config.json", {"tokenizer_class": phrase})
-    with pytest.raises(ModelError, match="PhraseTokenizer"):
+    tiny.rewrite(folder / "wordembedding_config.json", {"tokenizer_class": dotted})
+    with pytest.raises(ModelError, match=f"splits words with {dotted}"):
         resolve(folder, ModelOptions(model=str(folder)))
-    record(None, layout="WordEmbeddings with PhraseTokenizer", status="refused")
+
+
+@pytest.mark.parametrize("table", [words, phrase_words])
+def test_a_missing_word_tokenizer(tmp_path, table):
+    folder = saved(tmp_path, table(), Pooling(tiny.WIDTH))
+    next(folder.glob("*tokenizer_config.json")).unlink()
+    with pytest.raises(ModelError, match="has no"):
+        resolve(folder, ModelOptions(model=str(folder)))

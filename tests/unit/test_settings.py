@@ -41,6 +41,25 @@ def test_models_by_glob(tmp_path, patterns, allowed):
             one.check(record)
 
 
+@pytest.mark.parametrize(("base", "allowed"), [("/models/base", True), ("/secret/base", False), (None, True)])
+def test_the_base_of_an_adapter_must_be_allowed_too(tmp_path, base, allowed):
+    record = a_record(tmp_path / "data" / "t", spec=a_spec(model="/models/adapter", base=base))
+    one = settings(tmp_path, allow_models=("/models/*",))
+    if allowed:
+        one.check(record)
+    else:
+        with pytest.raises(Refused, match="/secret/base"):
+            one.check(record)
+
+
+@pytest.mark.parametrize("name", ["/models/../secret", "/models/a/../../secret"])
+@pytest.mark.parametrize("field", ["model", "base"])
+def test_no_path_leads_out_of_a_pattern(tmp_path, name, field):
+    record = a_record(tmp_path / "data" / "t", spec=a_spec(**{"model": "/models/a", field: name}))
+    with pytest.raises(Refused, match="may not load"):
+        settings(tmp_path, allow_models=("/models/*",)).check(record)
+
+
 def test_code_of_a_model_runs_only_where_the_worker_trusts_it(tmp_path):
     record = a_record(tmp_path / "data" / "t", spec=a_spec(trust_remote_code=True))
     with pytest.raises(Refused, match="--trust-remote-code"):

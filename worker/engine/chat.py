@@ -30,7 +30,7 @@ class ChatTokenizer(Tokenizer):
         if found._backend is None:
             raise ModelError(f"the tokenizer of {folder} is a slow one, which chat messages do not work with")
         found.structured = message["format"] == "structured"
-        found.options = message["options"]
+        found.options = ({"task": message["task"]} if "task" in message else {}) | message["options"]
         return found
 
     def __call__(self, texts: Sequence[str], *, prompt: str = "") -> Tokens:

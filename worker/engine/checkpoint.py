@@ -6,10 +6,14 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModel
+from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.utils.logging import disable_progress_bar
 
 from schemas.errors import ModelError
+from schemas.model_adapter import is_adapter
 from schemas.spec import Spec
+from worker.engine.adapter import merged
+from worker.engine.locate import locate
 
 _MODELS = "transformers.models"
 #: Encoder-decoder checkpoints of which only the encoder runs, by model type; all others load whole.
@@ -37,28 +41,46 @@ _OURS = frozenset({"dtype", "torch_dtype", "attn_implementation", "device_map", 
 def load_network(folder: Path, spec: Spec, *, device: torch.device, dtype: torch.dtype) -> Any:
     """The network of the Transformer module, ready to run, in the default attention of transformers."""
     module = spec.modules[0]
-    place, trust = str(folder / module.path), spec.trust_remote_code
+    place, trust = folder / module.path, spec.trust_remote_code
+    source = str(_source(place, spec))
     disable_progress_bar()  # a worker's log is no terminal
     arguments = {key: value for key, value in module.config["model_kwargs"].items() if key not in _OURS}
     try:
-        config = AutoConfig.from_pretrained(place, **module.config["config_kwargs"], trust_remote_code=trust)
+        config = AutoConfig.from_pretrained(source, **module.config["config_kwargs"], trust_remote_code=trust)
         # Nothing is generated, so keys and values of past tokens would be kept for nobody.
         config.use_cache = False
         config.output_hidden_states = any(module.kind == "WeightedLayerPooling" for module in spec.modules)
         if config.model_type == "t5gemma":
             config.is_encoder_decoder = False
-        network, report = _class_for(config).from_pretrained(
-            place, config=config, dtype=dtype, trust_remote_code=trust, output_loading_info=True, **arguments
+        network, report = _class_for(config, source, trust=trust).from_pretrained(
+            source, config=config, dtype=dtype, trust_remote_code=trust, output_loading_info=True, **arguments
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as cause:
         raise ModelError(f"the weights of {folder} cannot be loaded: {cause}") from cause
     _check_complete(folder, network, report)
-    return network.to(device).eval()
+    return (merged(network, place) if spec.base is not None else network).to(device).eval()
 
 
-def _class_for(config: Any) -> Any:
+def _source(place: Path, spec: Spec) -> Path:
+    """Where the network's own weights lie: of an adapter, in the folder of its base model."""
+    if is_adapter(place) != (spec.base is not None):
+        raise ModelError(f"the files in {place} are an adapter, or the spec names one, but not both")
+    if spec.base is None:
+        return place
+    source, _ = locate(spec.base, spec.base_revision)
+    # transformers follows such a file on its own, to wherever it points.
+    if is_adapter(source):
+        raise ModelError(f"{source}, the base of an adapter, is an adapter too", way_out="merge it")
+    return source
+
+
+def _class_for(config: Any, source: str, *, trust: bool) -> Any:
     module, name = _ENCODERS.get(config.model_type, ("", ""))
-    return getattr(importlib.import_module(module), name) if module else AutoModel
+    if module:
+        return getattr(importlib.import_module(module), name)
+    own = (getattr(config, "auto_map", None) or {}).get("AutoModel")
+    # AutoModel remembers one network for each configuration class, and gives it where the code has changed since.
+    return get_class_from_dynamic_module(own, source) if trust and own else AutoModel
 
 
 def _check_complete(folder: Path, network: Any, report: dict[str, Any]) -> None:

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 
 from schemas.errors import ModelError, UsageError, VecmillError
-from schemas.model_files import content_of
+from schemas.model_adapter import Base, content_in
 from schemas.model_folder import resolve, vary
-from schemas.spec import Dtype, ModelOptions, Spec, Task
+from schemas.spec import Dtype, ModelOptions, Module, Spec, Task
 from schemas.store import CALIBRATED, Codes, Ranges, Store, stored
 from worker.engine.batching import WaitingPool
 from worker.engine.device import pick_device
 from worker.engine.features import Reader, Step
-from worker.engine.first import Tokenizes, load_first
+from worker.engine.first import Tokenizes, load_first, network_tokenizer
 from worker.engine.heads import Key, finish, key_of, load_heads
 from worker.engine.locate import locate
 from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
@@ -69,13 +69,14 @@ class Embedder:
         """A model with all that can be asked of one."""
         folder, commit = locate(options.model, options.revision)
         named = options if commit else options.model_copy(update={"model": str(folder)})
-        return cls._assemble(folder, resolve(folder, named, revision=commit), device)
+        return cls._assemble(folder, resolve(folder, named, revision=commit, find=locate), device)
 
     @classmethod
     def from_spec(cls, spec: Spec, *, device: str = "cpu") -> Self:
         """The embedder of a resolved spec; an error where the files are not the ones it was resolved from."""
         folder, commit = locate(spec.model, spec.revision)
-        content = f"hub:{commit}" if commit else content_of(folder, [module.path for module in spec.modules])
+        base = Base(spec.base, *locate(spec.base, spec.base_revision)) if spec.base is not None else None
+        content = content_in(folder, commit, spec.modules, base)
         if content != spec.content:
             raise ModelError(
                 f"the files in {folder} are {content}, but the run was planned with {spec.content}",
@@ -156,9 +157,16 @@ class Embedder:
 
     def variant(self, options: ModelOptions) -> Self:
         """The same loaded model with another prompt, width or normalization; or another route of it."""
-        spec = vary(self.spec, self.parts.folder, options)
-        if spec.modules[0] != self.spec.modules[0] or not {key_of(m) for m in spec.modules[1:]} <= set(
-            self.parts.heads
-        ):
+        spec = vary(self.spec, self.parts.folder, options, find=locate)
+        if _reads(spec) != _reads(self.spec) or not {key_of(m) for m in spec.modules[1:]} <= set(self.parts.heads):
             return self._assemble(self.parts.folder, spec, self.device.type)
-        return type(self)(self.parts, spec)
+        parts = self.parts
+        if spec.modules[0] != self.spec.modules[0]:
+            parts = replace(parts, tokenizer=network_tokenizer(parts.folder, spec))
+        return type(self)(parts, spec)
+
+
+def _reads(spec: Spec) -> Module:
+    """The first module without its messages, which the tokenizer alone knows of."""
+    first = spec.modules[0]
+    return first.model_copy(update={"config": {key: first.config[key] for key in first.config if key != "message"}})

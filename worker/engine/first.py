@@ -10,16 +10,18 @@ from typing import Protocol
 import torch
 
 from schemas.errors import ModelError
-from schemas.spec import Spec
+from schemas.spec import Module, Spec
 from worker.engine.chat import ChatTokenizer
 from worker.engine.checkpoint import load_network
 from worker.engine.device import pick_dtype
 from worker.engine.features import Reader
+from worker.engine.phrase_tokenizer import PhraseTokenizer
 from worker.engine.tables import load_table
 from worker.engine.tokenizer import Tokenizer
 from worker.engine.tokens import Tokens
 from worker.engine.trial import decide
 from worker.engine.word_tokenizer import StaticTokenizer, WordTokenizer
+from worker.engine.wrapped_tokenizer import WrappedTokenizer
 
 
 class Tokenizes(Protocol):
@@ -43,11 +45,15 @@ def load_first(folder: Path, spec: Spec, *, device: torch.device) -> First:
     return _LOADERS[kind](folder, spec, device)
 
 
+def network_tokenizer(folder: Path, spec: Spec) -> Tokenizer:
+    """The tokenizer of a network, with or without a chat template."""
+    return (ChatTokenizer if "message" in spec.modules[0].config else Tokenizer).load(folder, spec)
+
+
 def _transformer(folder: Path, spec: Spec, device: torch.device) -> First:
-    config = spec.modules[0].config
-    tokenizer = (ChatTokenizer if "message" in config else Tokenizer).load(folder, spec)
+    tokenizer = network_tokenizer(folder, spec)
     model = load_network(folder, spec, device=device, dtype=pick_dtype(spec.dtype, device))
-    return tokenizer, decide(model, spec, device=device, types=tokenizer.types)
+    return tokenizer, decide(model, spec, device=device, types=tokenizer.types_for(model))
 
 
 def _static(folder: Path, spec: Spec, device: torch.device) -> First:
@@ -57,7 +63,16 @@ def _static(folder: Path, spec: Spec, device: torch.device) -> First:
 
 def _words(folder: Path, spec: Spec, device: torch.device) -> First:
     module = spec.modules[0]
-    return WordTokenizer.load(folder / module.path, module, spec.max_tokens), load_table(folder, module, device)
+    return _word_tokenizer(folder / module.path, module, spec.max_tokens), load_table(folder, module, device)
+
+
+def _word_tokenizer(place: Path, module: Module, max_tokens: int | None) -> Tokenizes:
+    name = module.config.get("tokenizer")
+    if name == "PhraseTokenizer":
+        return PhraseTokenizer.load(place, max_tokens)
+    if name == "TransformersTokenizerWrapper":
+        return WrappedTokenizer.load(place, max_tokens)
+    return WordTokenizer.load(place, module, max_tokens)
 
 
 _LOADERS: dict[str, Callable[[Path, Spec, torch.device], First]] = {

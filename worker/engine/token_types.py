@@ -1,6 +1,7 @@
 """Token types: a few tokenizers, as XLNet's, give the special tokens around a text another type than the text."""
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,18 @@ class TokenTypes:
     head: tuple[int, ...]
     body: int
     tail: tuple[int, ...]
+
+    @property
+    def plain(self) -> bool:
+        """Whether all of a text is of type 0."""
+        return not any((*self.head, self.body, *self.tail))
+
+    @classmethod
+    def for_own_code(cls, model: Any, tokenizer: Any) -> Self | None:
+        """Zeros, spelled out for a network of the model's own code: it need not take none for zeros."""
+        own = type(model).__module__.startswith("transformers_modules.")
+        takes = own and "token_type_ids" in signature(model.forward).parameters
+        return cls((), 0, ()) if takes and "token_type_ids" in tokenizer.model_input_names else None
 
     @classmethod
     def of(cls, tokenizer: Any) -> Self | None:

@@ -40,6 +40,10 @@ class Tokenizer:
             if max_tokens is not None:
                 self._backend.enable_truncation(max_tokens, direction=tokenizer.truncation_side)
 
+    def types_for(self, model: Any) -> TokenTypes | None:
+        """The token types that a network must be given; None where it needs none."""
+        return self.types or TokenTypes.for_own_code(model, self._tokenizer)
+
     @classmethod
     def load(cls, folder: Path, spec: Spec) -> "Tokenizer":
         """The tokenizer as the Transformer module of `spec` configures it."""

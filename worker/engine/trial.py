@@ -40,12 +40,16 @@ def decide(model: Any, spec: Spec, *, device: torch.device, types: TokenTypes | 
         types=types,
     )
     if types is not None:
-        return replace(padded, reason="its special tokens have a type of their own")
+        own = "the model's own code takes token types"
+        return replace(padded, reason=own if types.plain else "its special tokens have a type of their own")
     if config.get("method") is not None:
         reason = f"the vector is the network's own, by {config['method']}"
         return replace(padded, method=config["method"], output=config["output"], reason=reason)
+    vocabulary = _vocabulary(model)
+    if vocabulary is None:
+        return replace(padded, reason="how many tokens it knows is not to be found, so nothing could be tried")
     usual = model.config._attn_implementation
-    ids, offsets = _trial(padded, spec.max_tokens)
+    ids, offsets = _trial(padded, vocabulary, spec.max_tokens)
     single = torch.cat([padded.hidden(ids[begin:end], np.array([0, end - begin])) for begin, end in pairwise(offsets)])
     problems: list[str] = []
     for way in _ways(device, single.dtype):
@@ -77,12 +81,18 @@ def _try(network: Network, ids: Ids, offsets: Offsets, single: Tensor) -> str:
     return "" if worst <= _TOLERANCE[single.dtype] else f"it differs from one by one by {worst:.1e}"
 
 
-def _trial(network: Network, max_tokens: int | None) -> tuple[Ids, Offsets]:
+def _vocabulary(model: Any) -> int | None:
+    try:
+        return int(model.get_input_embeddings().num_embeddings)
+    except (NotImplementedError, AttributeError):  # a network of a model's own code need not say
+        return None
+
+
+def _trial(network: Network, vocabulary: int, max_tokens: int | None) -> tuple[Ids, Offsets]:
     window = getattr(network.model.config, "sliding_window", None)
     beyond = {window + 9} if isinstance(window, int) and 0 < window < _LONGEST_TRIAL else set()
     wanted = {min(length, max_tokens or length) for length in _TRIAL_LENGTHS | beyond}
     offsets = offsets_of(np.repeat(sorted(wanted, reverse=True), 2))
-    vocabulary = network.model.get_input_embeddings().num_embeddings
     ids = np.random.default_rng(0).integers(0, vocabulary, size=int(offsets[-1]), dtype=np.int32)
     ids[ids == network.padding_id] = (network.padding_id + 1) % vocabulary
     return ids, offsets

@@ -23,6 +23,12 @@ def _tokens(lists: list[list[int]], truncated: list[bool]) -> Tokens:
     return Tokens(ids=ids, offsets=offsets, truncated=np.array(truncated, dtype=np.bool_), may_be_empty=True)
 
 
+def tokens_of(lists: list[list[int]], limit: int | None) -> Tokens:
+    """Ids of many texts, each cut off behind `limit`."""
+    longer = [limit is not None and len(ids) > limit for ids in lists]
+    return _tokens([ids[:limit] for ids in lists], longer)
+
+
 class StaticTokenizer:
     """tokenizer.json as it is, without special tokens; its own truncation counts, its padding does not."""
 
@@ -77,10 +83,7 @@ class WordTokenizer:
 
     def __call__(self, texts: Sequence[str], *, prompt: str = "") -> Tokens:
         """The ids of the known words of `prompt + text`."""
-        lists = [self._words(prompt + text) for text in texts]
-        limit = self.max_tokens
-        longer = [limit is not None and len(ids) > limit for ids in lists]
-        return _tokens([ids[:limit] for ids in lists], longer)
+        return tokens_of([self._words(prompt + text) for text in texts], self.max_tokens)
 
     def prompt_length(self, _prompt: str) -> int:
         """0: the oracle counts a prompt's words like all others."""
