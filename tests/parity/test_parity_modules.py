@@ -198,6 +198,36 @@ def test_route_mappings_and_a_router_without_a_default(base, record, tmp_path):
     record(None, layout="Router without a default, no --task", status="refused")
 
 
+CHOICES = [{"max_tokens": 8}, {"pooling": "cls"}, {"normalize": False, "dims": 8}, {"max_tokens": 8, "pooling": "max"}]
+
+
+@pytest.mark.parametrize("chosen", CHOICES)
+def test_another_route_keeps_what_was_chosen(base, tmp_path, chosen):
+    routes = ([Transformer(str(base(kind))), Pooling(tiny.WIDTH)] for kind in ("bert", "distilbert"))
+    folder = saved(tmp_path, Router.for_query_document(*routes), Normalize())
+    options = {"model": str(folder), "dtype": "float32", **chosen}
+    document = Embedder.from_options(ModelOptions(task="document", **options))
+    wanted = Embedder.from_options(ModelOptions(task="query", **options))
+    assert document.variant(ModelOptions(model="", task="query")).spec == wanted.spec
+    ours = document.embed(tiny.TEXTS, task="query")
+    assert np.abs(ours - wanted.embed(tiny.TEXTS)).max() == 0
+    own = Embedder.from_options(ModelOptions(task="query", model=str(folder), dtype="float32")).embed(tiny.TEXTS)
+    assert ours.shape != own.shape or cosines(ours, own).min() < 0.99
+
+
+def test_a_chosen_pooling_is_none_of_a_route_that_pools_nothing(base, tmp_path):
+    folder = saved(
+        tmp_path, Router.for_query_document([static()], [Transformer(str(base("bert"))), Pooling(tiny.WIDTH)])
+    )
+    options = ModelOptions(model=str(folder), dtype="float32", task="document", pooling="cls")
+    document = Embedder.from_options(options)
+    query = Embedder.from_options(ModelOptions(model=str(folder), dtype="float32", task="query"))
+    assert np.abs(document.embed(tiny.TEXTS, task="query") - query.embed(tiny.TEXTS)).max() == 0
+    # And on the way back it is there again.
+    back = document.variant(ModelOptions(model="", task="query")).variant(ModelOptions(model="", task="document"))
+    assert back.spec == document.spec
+
+
 FLAT = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}\n{% endfor %}{{ '<|assistant|>' }}<|endoftext|>"
 STRUCTURED = FLAT.replace("m['content']", "m['content'][0]['text'] if m['content'][0]['type'] else ''")
 
