@@ -77,9 +77,15 @@ def test_a_residual_dense_is_not_a_plain_one(base, agree, tmp_path, width):
     folder = tiny.saved(tmp_path / "m", base("bert"), Dense(tiny.WIDTH, width, use_residual=True))
     embedder, _ = agree(folder, layout="Dense with a residual")
     ours = embedder.embed(tiny.TEXTS)
-    if width == tiny.WIDTH:
-        tiny.rewrite(folder / "2_Dense" / "config.json", {"use_residual": False})
-        assert cosines(ours, Embedder.load(folder, dtype="float32").embed(tiny.TEXTS)).min() < 0.99
+    tiny.rewrite(folder / "2_Dense" / "config.json", {"use_residual": False})
+    if width != tiny.WIDTH:
+        weights = load_file(folder / "2_Dense" / "model.safetensors")
+        # One that is there, but not asked for, is an error in both.
+        with pytest.raises(ModelError, match="residual"):
+            Embedder.load(folder, dtype="float32")
+        assert weights.pop("residual.weight").shape == (width, tiny.WIDTH)
+        save_file(weights, folder / "2_Dense" / "model.safetensors")
+    assert cosines(ours, Embedder.load(folder, dtype="float32").embed(tiny.TEXTS)).min() < 0.99
 
 
 @pytest.mark.parametrize("activation", ["mine.Act", None])
@@ -97,8 +103,26 @@ def test_an_activation_that_is_not_torchs_is_tanh(base, agree, tmp_path, activat
 
 def test_many_dense_in_a_row(base, agree, tmp_path):
     torch.manual_seed(1)
-    heads = [Dense(tiny.WIDTH, 48, bias=False, activation_function=IDENTITY), Dense(48, 24), LayerNorm(24), Normalize()]
-    agree(tiny.saved(tmp_path / "m", base("bert"), *heads), layout="several Dense and LayerNorm")
+    heads = [Dense(tiny.WIDTH, 48, bias=False, activation_function=IDENTITY), Dense(48, 24), Dense(24, 24)]
+    norm = LayerNorm(24)
+    torch.nn.init.normal_(norm.norm.weight)
+    folder = tiny.saved(tmp_path / "m", base("bert"), *heads, norm, Normalize())
+    embedder, _ = agree(folder, layout="several Dense and LayerNorm")
+    ours, whole = embedder.embed(tiny.TEXTS), json.loads((folder / "modules.json").read_text())
+    for left_out in ("4_Dense", "5_LayerNorm", "6_Normalize"):
+        rest = [module for module in whole if module["path"] != left_out]
+        assert len(rest) == len(whole) - 1
+        (folder / "modules.json").write_text(json.dumps(rest))
+        others = Embedder.load(folder, dtype="float32").embed(tiny.TEXTS)
+        if left_out == "6_Normalize":
+            assert np.abs(np.linalg.norm(others, axis=1) - 1).min() > 0.1
+        else:
+            assert cosines(ours, others).min() < 0.99
+    # The second cannot be left out without anyone noticing, nor can two change places.
+    for order in ([0, 1, 2, 4, 5, 6], [0, 1, 3, 2, 4, 5, 6]):
+        (folder / "modules.json").write_text(json.dumps([whole[place] for place in order]))
+        with pytest.raises(ModelError):
+            resolve(folder, ModelOptions(model=str(folder)))
 
 
 @pytest.mark.parametrize("shows", [True, False])
@@ -170,7 +194,7 @@ def test_a_router_that_reads_texts(base, record, tmp_path, task):
 @pytest.mark.parametrize("legacy", [False, True])
 def test_a_router_behind_pooling(base, record, tmp_path, task, legacy):
     torch.manual_seed(1)
-    router = Router({"query": [Dense(tiny.WIDTH, 16)], "document": [Dense(tiny.WIDTH, 16)]})
+    router = Router({name: [Dense(tiny.WIDTH, tiny.WIDTH)] for name in ("query", "document")})
     folder = saved(tmp_path, Transformer(str(base("bert"))), Pooling(tiny.WIDTH), router)
     if legacy:
         place = folder / "2_Router"
@@ -182,7 +206,14 @@ def test_a_router_behind_pooling(base, record, tmp_path, task, legacy):
         listed = json.loads(text)
         listed[2]["type"] = "sentence_transformers.models.Asym"
         (folder / "modules.json").write_text(json.dumps(listed))
-    same(folder, record, "Asym, legacy" if legacy else "Router behind Pooling", task=task)
+    ours = same(folder, record, "Asym, legacy" if legacy else "Router behind Pooling", task=task)
+    other = ModelOptions(model=str(folder), dtype="float32", task="document" if task != "document" else "query")
+    assert cosines(ours, Embedder.from_options(other).embed(tiny.TEXTS)).min() < 0.99
+    # And its Dense does something.
+    listed = json.loads((folder / "modules.json").read_text())[:2]
+    (folder / "modules.json").write_text(json.dumps(listed))
+    pooled = Embedder.load(folder, dtype="float32").embed(tiny.TEXTS)
+    assert cosines(ours, pooled).min() < 0.99
 
 
 def test_route_mappings_and_a_router_without_a_default(base, record, tmp_path):
