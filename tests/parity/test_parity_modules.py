@@ -52,11 +52,10 @@ def same(folder, record, layout, *, task=None, **options):
 
 def test_dense_before_pooling(base, agree, tmp_path):
     torch.manual_seed(1)
-    dense = Dense(tiny.WIDTH, 12, module_input_name="token_embeddings", init_weight=torch.randn(12, tiny.WIDTH) * 2)
+    dense = Dense(tiny.WIDTH, 12, module_input_name="token_embeddings", init_weight=torch.randn(12, tiny.WIDTH) * 0.3)
     pooling = Pooling(12, pooling_mode=["mean", "max"])
     folder = saved(tmp_path, Transformer(str(base("bert"))), dense, pooling, Dense(24, 8), Normalize())
-    # Wide weights in front of a tanh of every token enlarge the last bits, which differ from run to run.
-    embedder, _ = agree(folder, layout="Transformer + Dense on tokens + Pooling", tolerance=5e-6)
+    embedder, _ = agree(folder, layout="Transformer + Dense on tokens + Pooling")
     assert embedder.spec.dims == 8
     # Behind pooling the same Dense is another function, since tanh is not linear.
     dense.module_input_name = dense.module_output_name = "sentence_embedding"
