@@ -176,6 +176,40 @@ def test_encoders_that_would_load_at_random_are_refused(base, record, tmp_path, 
     record(None, layout=f"encoder of {kind}, whole checkpoint", status="refused", note=note)
 
 
+@pytest.fixture
+def no_images(monkeypatch):
+    """The oracle asks for what reads images, which needs a package of its own; no text goes through it."""
+    from sentence_transformers.base.modules import transformer
+    from transformers import AutoTokenizer
+
+    monkeypatch.setattr(transformer.AutoProcessor, "from_pretrained", AutoTokenizer.from_pretrained)
+
+
+@pytest.mark.usefixtures("no_images")
+def test_the_encoder_of_t5gemma2(agree, record, tmp_path):
+    raw = tiny.t5gemma2(tmp_path / "raw")
+    folder = saved(tmp_path / "m", Transformer(str(raw)), Pooling(tiny.WIDTH))
+    weights, whole = load_file(folder / "model.safetensors"), load_file(raw / "model.safetensors")
+    assert torch.equal(weights["layers.0.mlp.up_proj.weight"], whole["model.encoder.layers.0.mlp.up_proj.weight"])
+    embedder, oracle = agree(folder, layout="encoder of t5gemma2, saved alone")
+    assert type(embedder.parts.network.model).__name__ == type(oracle[0].auto_model).__name__ == "T5Gemma2Encoder"
+    wrong = Embedder.from_options(ModelOptions(model=str(folder), pooling="cls", dtype="float32"))
+    assert cosines(embedder.embed(tiny.TEXTS), wrong.embed(tiny.TEXTS)).min() < 0.99
+    with pytest.raises(ModelError, match="save its encoder alone"):
+        resolve(raw, ModelOptions(model=str(raw)))
+    record(None, layout="encoder of t5gemma2, whole checkpoint", status="refused", note="save its encoder alone")
+
+
+@pytest.mark.usefixtures("no_images")
+def test_a_model_of_pages_is_refused(base, record, tmp_path):
+    folder = saved(tmp_path, Transformer(str(base("udop"))), Pooling(tiny.WIDTH))
+    with pytest.raises(ValueError, match="Bbox is required"):
+        load_oracle(folder).encode(tiny.TEXTS)
+    with pytest.raises(ModelError, match="the place of every word on its page"):
+        resolve(folder, ModelOptions(model=str(folder)))
+    record(None, layout="encoder of udop", status="refused", note="sentence-transformers embeds no text with it either")
+
+
 @pytest.mark.parametrize("task", [None, "query", "document"])
 def test_a_router_that_reads_texts(base, record, tmp_path, task):
     document = [Transformer(str(base("bert"))), Pooling(tiny.WIDTH), Dense(tiny.WIDTH, 16)]
@@ -329,13 +363,9 @@ def test_an_adapter_is_refused(base, record, tmp_path):
     record(None, layout="PEFT adapter folder", status="refused")
 
 
+@pytest.mark.usefixtures("no_images")
 @pytest.mark.parametrize("legacy", [False, True])
-def test_the_text_tower_of_clip(record, tmp_path, monkeypatch, legacy):
-    from sentence_transformers.base.modules import transformer
-    from transformers import AutoTokenizer
-
-    # Images need a package of their own, and no text goes through it.
-    monkeypatch.setattr(transformer.AutoProcessor, "from_pretrained", AutoTokenizer.from_pretrained)
+def test_the_text_tower_of_clip(record, tmp_path, legacy):
     folder = tiny.clip(tmp_path / "m")
     if not legacy:
         features = {"method": "get_text_features", "method_output_name": "pooler_output"}
