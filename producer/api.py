@@ -1,6 +1,6 @@
 """The Python interface: what the command line does, for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,21 @@ def embed(source: str | Path | Sequence[str | Path], *, model: str | Path, to: s
 
     Raises `schemas.errors.VecmillError` or one of its kinds; an unknown option is a `UsageError`.
     """
-    paths = [source] if isinstance(source, str | Path) else source
-    given = {**options, "paths": tuple(map(str, paths)), "model": str(model), "to": str(to)}
+    given = {**options, "paths": _paths(source), "model": str(model), "to": str(to)}
     request = _request(given)
     display = Silent()
     record = recorded(request) or begin(request, display)
     return carry_out(record, request.where, display)
+
+
+def _paths(source: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
+    paths = [source] if isinstance(source, str | Path) or not isinstance(source, Iterable) else source
+    for place, path in enumerate(paths):
+        if not isinstance(path, str | Path):
+            raise UsageError(
+                f"source {place} is of type {type(path).__name__}, not a path", way_out="give files, folders or globs"
+            )
+    return tuple(map(str, paths))
 
 
 def _request(given: dict[str, Any]) -> EmbedRequest:

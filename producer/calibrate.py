@@ -19,6 +19,7 @@ from producer import records
 from producer.broker import OUTAGE, Broker
 from producer.display import Display
 from producer.driver import Driver
+from producer.place import Place
 from producer.source import START, Cursor, Source, SourceBatch
 from producer.table import list_parts, read_record
 from producer.table.codes import block_of
@@ -55,14 +56,16 @@ class Sample:
             start = start.plus(rows.num_rows)
 
 
-def calibrated(record: RunRecord, source: Source, broker: Broker, display: Display) -> RunRecord:
+def calibrated(record: RunRecord, source: Source, broker: Broker, *, display: Display, place: Place) -> RunRecord:
     """The record with its ranges, also on the disk; at once where they are known or the store needs none."""
     record = read_record(record.table, record.run) or record
     if not record.lacks_ranges:
         return record
+    # From here on `vecmill serve` finds the run, should this process die.
+    broker.ledger(record.run).open(record)
     sample = Sample(source, record.rows)
     display.say(f"embedding {len(sample):,} texts to find the ranges of {record.store} codes")
-    vectors = _embed(_sample_record(record, len(sample)), sample, broker, display)
+    vectors = _embed(_sample_record(record, len(sample)), sample, broker, display=display, place=place)
     if len(vectors) == 0:
         raise RunFailed(
             f"no row of the sample has a vector, so the ranges of {record.store} codes cannot be found",
@@ -73,11 +76,15 @@ def calibrated(record: RunRecord, source: Source, broker: Broker, display: Displ
     return found
 
 
+def sample_run(run: str) -> str:
+    """The name of the run that embeds the sample of this one; no longer than a run's name may be."""
+    digest = hashlib.blake2b(run.encode(), digest_size=4).hexdigest()
+    return f"{run[:56]}-sample-{digest}"
+
+
 def _sample_record(record: RunRecord, rows: int) -> RunRecord:
-    """The run that embeds the sample; its name is no longer than a run's may be."""
-    digest = hashlib.blake2b(record.run.encode(), digest_size=4).hexdigest()
     changes = {
-        "run": f"{record.run[:56]}-sample-{digest}",
+        "run": sample_run(record.run),
         "table": os.path.join(record.table, SAMPLES_FOLDER),
         "source": record.source.model_copy(update={"keep": (), "keep_text": False}),
         "store": "float32",
@@ -88,16 +95,12 @@ def _sample_record(record: RunRecord, rows: int) -> RunRecord:
     return record.model_copy(update=changes)
 
 
-def _embed(record: RunRecord, sample: Sample, broker: Broker, display: Display) -> Vectors:
+def _embed(record: RunRecord, sample: Sample, broker: Broker, *, display: Display, place: Place) -> Vectors:
     def receipts() -> dict[int, Receipt]:
         return {part.receipt.job: part.receipt for part in list_parts(record.table, record.run)}
 
     try:
-        Driver(record, sample, broker, display, receipts).run()
-    except RunFailed as error:
-        raise RunFailed(
-            str(error.args[0]), way_out=f"when the cause is gone: vecmill retry {record.sample_of}"
-        ) from error
+        Driver(record, sample, broker=broker, display=display, place=place, parts=receipts).run()
     finally:
         _forget(record, broker)
     vectors = _vectors(record)

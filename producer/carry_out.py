@@ -4,6 +4,7 @@ import fcntl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from producer.broker import Broker
@@ -11,6 +12,7 @@ from producer.calibrate import calibrated
 from producer.display import Display
 from producer.driver import Driver
 from producer.embedded.cluster import LocalCluster
+from producer.place import Place
 from producer.request import Where
 from producer.result import Result
 from producer.start import check_source
@@ -25,9 +27,10 @@ def carry_out(record: RunRecord, where: Where, display: Display) -> Result:
     began = time.monotonic()
     if committed_version(record.table, record.run) is None:
         source = check_source(record)
-        with open_broker(record, where) as broker:
-            record = calibrated(record, source, broker, display)
-            Driver(record, source, broker, display, lambda: receipts(record)).run()
+        with open_broker(record, where) as broker, Place(broker.ledger(record.run), display) as place:
+            record = calibrated(record, source, broker, display=display, place=place)
+            parts = partial(receipts, record)
+            Driver(record, source, broker=broker, display=display, place=place, parts=parts).run()
             commit(record, list_parts(record.table, record.run))
             sweep(record.table, record.run)
             broker.ledger(record.run).set_state("committed")

@@ -4,22 +4,20 @@ Any process that has the run's record and can read its source may do this, at an
 died: what is done follows from the parts in the table, who is at work from the leases in Redis.
 """
 
-import os
-import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 
 from producer.broker import OUTAGE, Broker
 from producer.display import Display
 from producer.feeder import Feeder
 from producer.jobs import JobLimits
-from producer.ledger import PRODUCER_SECONDS, Progress, living_workers, queued
+from producer.ledger import Progress, living_workers, queued
+from producer.place import Place
 from producer.progress import Rates
 from producer.queue import QueueUnreachable, jobs_waiting
 from producer.source import Rows
-from schemas.errors import BrokerError, RunFailed, RunTaken
+from schemas.errors import BrokerError, RunFailed
 from schemas.receipt import Receipt
 from schemas.run import RunRecord
 
@@ -36,19 +34,21 @@ Parts = Callable[[], Mapping[int, Receipt]]
 
 
 class Driver:
-    """The producer of one run. `parts` reads the receipts of the parts that exist now, by job."""
+    """Drives in a place that is taken. `parts` reads the receipts of the parts that exist now, by job."""
 
-    def __init__(self, record: RunRecord, source: Rows, broker: Broker, display: Display, parts: Parts) -> None:
+    def __init__(
+        self, record: RunRecord, source: Rows, *, broker: Broker, display: Display, place: Place, parts: Parts
+    ) -> None:
         self._record = record
         self._source = source
         self._broker = broker
         self._display = display
         self._parts = parts
         self._ledger = broker.ledger(record.run)
-        # Who embeds a sample for a run drives that run: nobody else may begin with it meanwhile.
-        self._place = broker.ledger(record.sample_of or record.run)
+        # Who embeds a sample for a run drives that run.
+        self._run = record.sample_of or record.run
+        self._place = place
         self._rates = Rates(record.rows)
-        self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._feeder: Feeder | None = None
         self._away_since: float | None = None
         self._done = -1
@@ -57,7 +57,6 @@ class Driver:
 
     def run(self) -> None:
         """Return when every job of the run has its part; raise `RunFailed` or `BrokerError` when that cannot be."""
-        self._take_place()
         try:
             tick_seconds = _FIRST_TICK_SECONDS
             while not self._tick():
@@ -66,13 +65,11 @@ class Driver:
         except KeyboardInterrupt:
             self._display.say("stopping: what is in flight here gets a few seconds (Ctrl-C again stops at once)")
             raise
-        finally:
-            self._leave_place()
 
     def _tick(self) -> bool:
         self._keep_alive()
         try:
-            self._stay_in_place()
+            self._place.keep()
             progress = self._ledger.progress() if self._feeder else None
             if self._feeder is None or progress is None:
                 progress, self._feeder = self._attach()
@@ -124,7 +121,7 @@ class Driver:
         refusals = self._ledger.refusals()
         if workers and not progress.done and all(worker in refusals for worker in workers):
             raise RunFailed(
-                f"none of the {len(workers)} worker(s) takes part in run {self._record.run}:\n{refusals[workers[0]]}",
+                f"none of the {len(workers)} worker(s) takes part in run {self._run}:\n{refusals[workers[0]]}",
                 way_out=self._retry,
             )
 
@@ -137,23 +134,21 @@ class Driver:
 
     def _judge(self, progress: Progress) -> bool:
         if progress.state == "cancelled":
-            raise RunFailed(f"run {self._record.run} was cancelled", way_out=f"vecmill resume {self._record.run}")
+            raise RunFailed(f"run {self._run} was cancelled", way_out=f"vecmill resume {self._run}")
         if progress.state == "failed":
-            raise RunFailed(f"run {self._record.run} failed: {progress.reason}", way_out=self._retry)
+            raise RunFailed(f"run {self._run} failed: {progress.reason}", way_out=self._retry)
         if progress.dead and (progress.ended or (progress.dead >= _HOPELESS_JOBS and not progress.done)):
             raise RunFailed(self._why_dead(progress), way_out=self._retry)
         return progress.ended
 
     @property
     def _retry(self) -> str:
-        return f"when the cause is gone: vecmill retry {self._record.run}"
+        return f"when the cause is gone: vecmill retry {self._run}"
 
     def _why_dead(self, progress: Progress) -> str:
         causes = self._ledger.causes()
         shown = "\n".join(f"  job {job}: {cause}" for job, cause in sorted(causes.items())[:3])
-        return (
-            f"{progress.dead} job(s) of run {self._record.run} failed at every attempt:\n{shown or '  (no cause kept)'}"
-        )
+        return f"{progress.dead} job(s) of run {self._run} failed at every attempt:\n{shown or '  (no cause kept)'}"
 
     def _keep_alive(self) -> None:
         cluster = self._broker.cluster
@@ -169,30 +164,5 @@ class Driver:
         if now - self._away_since > _PATIENCE_SECONDS:
             raise BrokerError(
                 f"Redis has not answered for {_PATIENCE_SECONDS:.0f} s; nothing that was embedded is lost",
-                way_out=f"when it is back: vecmill resume {self._record.run}",
+                way_out=f"when it is back: vecmill resume {self._run}",
             ) from error
-
-    def _take_place(self) -> None:
-        deadline = time.monotonic() + PRODUCER_SECONDS + 1
-        told = False
-        while (holder := self._place.hold(self._name)) != self._name:
-            if time.monotonic() > deadline:
-                raise RunTaken(
-                    f"run {self._record.run} is being driven by another process ({holder})",
-                    way_out=f"vecmill status {self._record.run} shows how far it is",
-                )
-            if not told:
-                self._display.say(f"another process ({holder}) drives this run; waiting to see whether it still lives")
-                told = True
-            self._pause.wait(1)
-
-    def _stay_in_place(self) -> None:
-        holder = self._place.hold(self._name)
-        if holder != self._name:
-            raise RunTaken(f"another process ({holder}) took over run {self._record.run}")
-
-    def _leave_place(self) -> None:
-        try:
-            self._place.release(self._name)
-        except OUTAGE:
-            self._display.say("Redis does not answer; the producer's place frees itself")

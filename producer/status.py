@@ -1,8 +1,10 @@
 """How far a run is: as its ledger says while Redis knows it, else as its parts say."""
 
+from collections.abc import Iterator
+
 from producer.broker import Broker
 from producer.carry_out import receipts
-from producer.ledger import living_workers, queued
+from producer.ledger import Ledger, Progress, living_workers, queued
 from producer.table import committed_version
 from schemas.record import Record
 from schemas.run import RunRecord
@@ -41,10 +43,10 @@ class RunStatus(Record):
 
 
 def of_broker(broker: Broker, run: str) -> RunStatus | None:
-    """The run as its ledger sees it, or None where Redis does not know it."""
+    """The run as its ledger sees it, or None where Redis does not know it; a sample is no run of its own."""
     ledger = broker.ledger(run)
     progress, record = ledger.progress(), ledger.record()
-    if progress is None or record is None:
+    if progress is None or record is None or record.sample_of is not None:
         return None
     return RunStatus(
         run=run,
@@ -60,8 +62,19 @@ def of_broker(broker: Broker, run: str) -> RunStatus | None:
         queued=queued(broker.client),
         workers=len(living_workers(broker.client)),
         version=committed_version(record.table, record.run) if progress.state == "committed" else None,
-        reason=progress.reason or "; ".join(f"job {job}: {why}" for job, why in list(ledger.causes().items())[:3]),
+        reason="; ".join(_reasons(record, ledger, progress)),
     )
+
+
+def _reasons(record: RunRecord, ledger: Ledger, progress: Progress) -> Iterator[str]:
+    if progress.state == "running" and ledger.holder() is None:
+        yield f"no process drives it: vecmill resume {record.run}, or let vecmill serve take it"
+    elif progress.state == "running" and record.lacks_ranges:
+        yield f"the ranges of {record.store} codes are being found from a sample"
+    if progress.reason:
+        yield progress.reason
+        return
+    yield from (f"job {job}: {why}" for job, why in list(ledger.causes().items())[:3])
 
 
 def of_record(record: RunRecord) -> RunStatus:

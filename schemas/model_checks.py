@@ -9,7 +9,15 @@ from schemas.model_files import read_object
 from schemas.spec import ModelOptions, Module
 
 #: Families whose activations leave the range of float16.
-_NO_FLOAT16 = ("t5", "mt5", "umt5", "longt5", "switch_transformers", "udop", "gemma")
+_NO_FLOAT16 = ("t5", "mt5", "umt5", "longt5", "switch_transformers", "gemma")
+#: Families that no text alone goes through as they are: why, and what to do.
+_NOT_FOR_TEXTS = {
+    "udop": ("needs the place of every word on its page, which a text has not", "use a model for texts"),
+    "t5gemma2": (
+        "is a whole encoder-decoder, which does not load as it is",
+        "save its encoder alone, once, with sentence-transformers: SentenceTransformer(folder).save(other_folder)",
+    ),
+}
 
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _TOKENIZER = ("tokenizer.json", "vocab.*", "*.model")
@@ -47,6 +55,9 @@ def check_usable(
             way_out="read that code, then allow it with --trust-remote-code",
         )
     family = str(network.get("model_type", ""))
+    if family in _NOT_FOR_TEXTS:
+        why, way_out = _NOT_FOR_TEXTS[family]
+        raise ModelError(f"{folder} is of family {family}, which {why}", way_out=way_out)
     if options.dtype == "float16" and family.startswith(_NO_FLOAT16):
         raise ModelError(f"{family} overflows in float16", way_out="--dtype bfloat16, or float32")
 

@@ -14,7 +14,7 @@ from schemas.model_first import length_of
 from schemas.model_modules import has_routes, raw_modules, read_modules
 from schemas.model_prompt import resolve_prompt, unchosen_prompts
 from schemas.model_shape import width_of
-from schemas.spec import ModelOptions, Module, Spec, Task
+from schemas.spec import Choices, ModelOptions, Module, Spec, Task
 
 _UNTRAINED = "no modules.json: the model was not trained for sentences; pooling {} was chosen by rule"
 _CUT = "vectors are cut after the model's own normalization and so are not of unit length; --normalize makes them so"
@@ -66,6 +66,7 @@ def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None,
         dtype=options.dtype,
         trust_remote_code=options.trust_remote_code,
         warnings=tuple(filter(None, warnings)),
+        choices=Choices().made_by(options),
     )
     spec = _ending(spec, folder, dims=options.dims or saved.get("truncate_dim"), normalize=options.normalize)
     if spec.truncate_dims and not spec.normalize and spec.modules[-1].kind == "Normalize":
@@ -79,11 +80,11 @@ def vary(spec: Spec, folder: Path, options: ModelOptions, *, find: Find = find_f
     Looks at the prompt, prompt_name, task, dims and normalize of `options`, at nothing else. Where the task decides
     the modules, another task is another spec.
     """
-    normalize = options.normalize if options.normalize is not None else (spec.normalize or None)
+    options = options.model_copy(update={"pooling": None, "max_tokens": None})
     if options.task is not None and has_routes(folder):
-        kept = {"model": spec.model, "dtype": spec.dtype, "trust_remote_code": spec.trust_remote_code}
-        ends = {"dims": options.dims or spec.truncate_dims, "normalize": normalize}
-        return resolve(folder, options.model_copy(update=kept | ends), revision=spec.revision, find=find)
+        return _other_route(spec, folder, options, find)
+    spec = spec.model_copy(update={"choices": spec.choices.made_by(options)})
+    normalize = options.normalize if options.normalize is not None else (spec.normalize or None)
     if (options.prompt, options.prompt_name, options.task) != (None, None, None):
         saved = read_object(folder / "config_sentence_transformers.json")
         told = tuple(warning for warning in spec.warnings if warning != unchosen_prompts(_NOTHING, saved))
@@ -99,6 +100,17 @@ def _for_task(spec: Spec, folder: Path, task: Task | None) -> tuple[Module, ...]
         return spec.modules
     message = with_task(first.config["message"], folder / first.path, task)
     return (first.model_copy(update={"config": {**first.config, "message": message}}), *spec.modules[1:])
+
+
+def _other_route(spec: Spec, folder: Path, options: ModelOptions, find: Find) -> Spec:
+    """The spec of the task of `options`, with all that was chosen for this one."""
+    choices = spec.choices.made_by(options)
+    asked = choices.model_dump()
+    if not any(module.kind == "Pooling" for module in read_modules(folder, options.task, [])):
+        asked["pooling"] = None  # Chosen for the routes that pool tokens.
+    kept = {"model": spec.model, "dtype": spec.dtype, "trust_remote_code": spec.trust_remote_code}
+    other = resolve(folder, options.model_copy(update=asked | kept), revision=spec.revision, find=find)
+    return other.model_copy(update={"choices": choices})
 
 
 def _ending(spec: Spec, folder: Path, *, dims: int | None, normalize: bool | None) -> Spec:

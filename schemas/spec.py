@@ -33,6 +33,20 @@ class ModelOptions(Record):
     trust_remote_code: bool = False
 
 
+class Choices(Record):
+    """What a user chose in place of what the model's files say; None: as they say. Another route takes it over."""
+
+    pooling: PoolingMode | None = None
+    max_tokens: int | None = None
+    dims: int | None = None
+    normalize: bool | None = None
+
+    def made_by(self, options: ModelOptions) -> "Choices":
+        """These, and what `options` choose anew."""
+        anew = options.model_dump(include=set(Choices.model_fields), exclude_none=True)
+        return self.model_copy(update=anew)
+
+
 class Module(Record):
     """One entry of modules.json, resolved: its kind, its folder inside the model, and its own configuration."""
 
@@ -64,11 +78,12 @@ class Spec(Record):
     dtype: Dtype = "auto"
     trust_remote_code: bool = False
     warnings: tuple[str, ...] = ()
+    choices: Choices = Choices()
 
     def meaning(self) -> dict[str, Any]:
         """All of it that changes vectors: what the fingerprint is made of."""
         where = {"model", "revision", "base", "base_revision"}
-        return self.model_dump(mode="json", exclude=where | {"trust_remote_code", "warnings"})
+        return self.model_dump(mode="json", exclude=where | {"trust_remote_code", "warnings", "choices"})
 
     @property
     def unit_vectors(self) -> bool:

@@ -9,10 +9,11 @@ import click
 
 from producer import records
 from producer.broker import Broker
+from producer.calibrate import sample_run
 from producer.carry_out import carry_out
 from producer.commands.options import broker_option, stderr_display, where_from, where_options
 from producer.commands.outcome import finish
-from producer.ledger import known_runs
+from producer.ledger import Ledger, known_runs
 from producer.request import Where
 from producer.status import RunStatus, of_broker, of_record
 from producer.table import committed_version
@@ -85,7 +86,8 @@ def retry(run: str, as_json: bool, **options: Any) -> int:
     record = _find(run, where)
     if where.broker_url is not None:
         broker = Broker(where.broker_url)
-        broker.ledger(record.run).forgive()
+        for ledger in _ledgers(broker, record.run):
+            ledger.forgive()
         broker.close()
     return _carry_on(record, where, as_json=as_json)
 
@@ -127,7 +129,8 @@ def _continue_elsewhere(record: RunRecord, where: Where) -> bool:
         progress = ledger.progress()
         if progress is None or progress.state != "paused" or ledger.holder() is None:
             return False
-        ledger.set_state("running")
+        for one in _ledgers(broker, record.run):
+            one.set_state("running")
         return True
     finally:
         broker.close()
@@ -138,9 +141,17 @@ def _find(run: str, where: Where) -> RunRecord:
         broker = Broker(where.broker_url)
         record = broker.ledger(run).record()
         broker.close()
+        if record is not None and record.sample_of is not None:
+            raise UsageError(f"{run} is the sample of a run", way_out=f"name the run: {record.sample_of}")
         if record is not None:
             return record
     return records.find(run)
+
+
+def _ledgers(broker: Broker, run: str) -> list[Ledger]:
+    """That of the run, and that of its sample while its ranges are looked for: where Redis knows them."""
+    both = (broker.ledger(run), broker.ledger(sample_run(run)))
+    return [ledger for ledger in both if ledger.progress() is not None]
 
 
 def _set_state(run: str, broker_url: str | None, state: RunState) -> int:
@@ -154,7 +165,8 @@ def _set_state(run: str, broker_url: str | None, state: RunState) -> int:
         ledger = broker.ledger(run)
         if ledger.progress() is None:
             raise UsageError(f"the broker knows no run {run!r}", way_out="vecmill status lists the runs it knows")
-        ledger.set_state(state)
+        for one in _ledgers(broker, run):
+            one.set_state(state)
     finally:
         broker.close()
     click.echo(f"run {run} is {state}; to go on: vecmill resume {run}", err=True)

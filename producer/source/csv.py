@@ -1,4 +1,7 @@
-"""CSV with a header line; quoted fields may hold newlines. All fields are texts but the kept ones."""
+"""CSV with a header line; quoted fields may hold newlines. All fields are texts but the kept ones.
+
+CSV has no null: an empty text is taken for one, since most programs write a missing value so.
+"""
 
 import csv
 import itertools
@@ -67,6 +70,7 @@ class CsvReader:
         record: dict[str, Any] = dict(zip(self._header, fields, strict=True))
         for field in self.columns.kept:
             record[field.name] = _VALUE_OF.get(field.type, str)(record[field.name])
+        record[self.columns.text] = record[self.columns.text] or None
         return record
 
     def _rows(self) -> Iterator[_Row]:

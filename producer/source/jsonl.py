@@ -14,6 +14,7 @@ from producer.source.paths import SourceFile
 from producer.source.rows import Place, from_records
 from producer.source.values import Problems
 from schemas.errors import SourceError
+from schemas.text import is_unicode
 
 
 class JsonlReader:
@@ -79,10 +80,10 @@ class JsonlReader:
             record = json.loads(line.data.decode(errors="surrogateescape"))
         except (ValueError, RecursionError):
             raise self._broken(line, str(error)) from None
-        if type(record) is not dict or _is_unicode(json.dumps(record, ensure_ascii=False)):
+        if type(record) is not dict or is_unicode(json.dumps(record, ensure_ascii=False)):
             raise self._broken(line, str(error))
         # Enough to name the row among the failed ones.
-        clean = {key: value for key, value in record.items() if type(value) in (str, int) and _is_unicode(str(value))}
+        clean = {key: value for key, value in record.items() if type(value) in (str, int) and is_unicode(str(value))}
         return clean, "the line is not valid UTF-8"
 
     def _broken(self, line: Line, why: str) -> SourceError:
@@ -96,11 +97,3 @@ def _plain_objects(lines: list[Line]) -> list[dict[str, Any]] | None:
     except orjson.JSONDecodeError:
         return None
     return records if all(type(record) is dict for record in records) else None
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

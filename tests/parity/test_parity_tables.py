@@ -97,11 +97,12 @@ def test_static_embedding_as_model2vec_saves_it(tmp_path, record, extra, path):
     modules[0]["path"] = path
     (folder / "modules.json").write_text(json.dumps(modules))
     _, ours = compare(folder, record, " + ".join(["StaticEmbedding of model2vec", *extra]))
-    for left_out in extra[1:] or extra[:1]:
-        if left_out == "weights":
-            wrong = {key: value for key, value in weights.items() if key != left_out}
-            save_file(wrong, folder / path / "model.safetensors")
-            assert cosines(ours, Embedder.load(folder, dtype="float32").embed(tiny.TEXTS)).min() < 0.99
+    # Each of them counts: no weights, or tokens mapped to the first rows in turn.
+    wrong = {"mapping": {"mapping": torch.arange(len(rows), dtype=torch.int32) % 50}, "weights": {}}
+    for left_out in extra:
+        others = {key: value for key, value in weights.items() if key != left_out} | wrong[left_out]
+        save_file(others, folder / path / "model.safetensors")
+        assert cosines(ours, Embedder.load(folder, dtype="float32").embed(tiny.TEXTS)).min() < 0.99
 
 
 @pytest.mark.parametrize("direction", ["Left", "Right"])
@@ -158,10 +159,17 @@ def test_lstm(tmp_path, record, bidirectional):
 @pytest.mark.parametrize("strides", [None, [2, 2]])
 def test_cnn_as_the_oracle_one_by_one(tmp_path, record, strides):
     torch.manual_seed(4)
-    cnn = CNN(tiny.WIDTH, 12, kernel_sizes=[1, 3] if strides is None else [3, 3], stride_sizes=strides)
-    folder = saved(tmp_path, words(), cnn, Pooling(24))
+    half = tiny.WIDTH // 2
+    cnn = CNN(tiny.WIDTH, half, kernel_sizes=[1, 3] if strides is None else [3, 3], stride_sizes=strides)
+    folder = saved(tmp_path, words(), cnn, Pooling(tiny.WIDTH))
     embedder, ours = compare(folder, record, "WordEmbeddings + CNN + Pooling", batch_size=1)
     assert np.abs(np.concatenate([embedder.embed([text]) for text in tiny.TEXTS]) - ours).max() <= 1e-6
+    # Other strides are another function, and so is no CNN at all.
+    tiny.rewrite(folder / "1_CNN" / "config.json", {"stride_sizes": [3, 3] if strides else [2, 2]})
+    assert cosines(ours, Embedder.load(folder, dtype="float32").embed(tiny.TEXTS)).min() < 0.99
+    listed = json.loads((folder / "modules.json").read_text())
+    (folder / "modules.json").write_text(json.dumps([listed[0], listed[2]]))
+    assert cosines(ours, Embedder.load(folder, dtype="float32").embed(tiny.TEXTS)).min() < 0.99
 
 
 @pytest.mark.parametrize("cumulative", [True, False])

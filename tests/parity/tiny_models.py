@@ -11,7 +11,14 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import AutoConfig, AutoModel, CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    CLIPConfig,
+    CLIPModel,
+    PreTrainedTokenizerFast,
+    T5Gemma2ForConditionalGeneration,
+)
 
 WIDTH = 32
 TEXTS = [
@@ -57,6 +64,7 @@ _SIZES["prophetnet"] |= {f"num_{side}_layers": 2 for side in ("encoder", "decode
 _SIZES["prophetnet"] |= {f"num_{side}_attention_heads": 4 for side in ("encoder", "decoder")}
 _GEMMA = dict(_SIZES["default"], num_key_value_heads=2, head_dim=8, sliding_window=16, vocab_size=400, pad_token_id=0)
 _SIZES["t5gemma"] = dict(encoder=_GEMMA, decoder=_GEMMA)
+_SIZES["udop"] = dict(_T5, image_size=16, patch_size=8)
 _GROUPED = dict(num_key_value_heads=2, head_dim=8)
 EXTRA = {
     "xlnet": dict(d_model=WIDTH, n_layer=2, n_head=4, d_inner=64, max_position_embeddings=None),
@@ -165,5 +173,18 @@ def clip(folder: Path) -> Path:
             if parameter.ndim == 2:
                 parameter.normal_(std=0.3)
     network.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def t5gemma2(folder: Path) -> Path:
+    """A tiny whole T5Gemma2, as its maker saves it, and nothing that reads images."""
+    tokenizer = wordpiece()
+    text = {key: value for key, value in _GEMMA.items() if key != "pad_token_id"} | {"vocab_size": len(tokenizer)}
+    images = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)
+    encoder = dict(text_config=text, vision_config=dict(**images, image_size=28, patch_size=14), mm_tokens_per_image=4)
+    config = AutoConfig.for_model("t5gemma2", encoder=encoder, decoder=text)
+    torch.manual_seed(7)
+    T5Gemma2ForConditionalGeneration(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

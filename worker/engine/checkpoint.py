@@ -21,7 +21,6 @@ _ENCODERS = {
     "t5": ("transformers", "T5EncoderModel"),
     "mt5": ("transformers", "MT5EncoderModel"),
     "umt5": ("transformers", "UMT5EncoderModel"),
-    "udop": ("transformers", "UdopEncoderModel"),
     "longt5": ("transformers", "LongT5EncoderModel"),
     "switch_transformers": ("transformers", "SwitchTransformersEncoderModel"),
     "prophetnet": ("transformers", "ProphetNetEncoder"),

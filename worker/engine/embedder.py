@@ -16,6 +16,7 @@ from schemas.model_adapter import Base, content_in
 from schemas.model_folder import resolve, vary
 from schemas.spec import Dtype, ModelOptions, Module, Spec, Task
 from schemas.store import CALIBRATED, Codes, Ranges, Store, stored
+from schemas.text import check_texts
 from worker.engine.batching import WaitingPool
 from worker.engine.device import pick_device
 from worker.engine.features import Reader, Step
@@ -104,6 +105,7 @@ class Embedder:
         ranges: Ranges | None = None,
     ) -> Vectors | Codes:
         """float32 [texts, dims], in order; None means: as the spec says. A quantized `store` gives its codes."""
+        check_texts(texts)
         if store in CALIBRATED and ranges is None:
             raise UsageError(f"store {store} needs ranges=, so that a vector does not depend on its neighbours")
         options = ModelOptions(
@@ -114,6 +116,7 @@ class Embedder:
 
     def tokenize(self, texts: Sequence[str], prompt: str | None = None) -> list[list[int]]:
         """The token ids of each text behind `prompt`, if any; special tokens included, cut at the spec's length."""
+        check_texts(texts)
         return self.tokenizer(texts, prompt=prompt or "").lists()
 
     def tokens(self, texts: Sequence[str]) -> Tokens:
