@@ -140,6 +140,11 @@ class Ledger:
         expired, unclaimed = self._scripts["overdue"](keys=[k.run, k.jobs, k.sent, k.leases], args=[UNCLAIMED_SECONDS])
         return [int(job) for job in expired], [int(job) for job in unclaimed]
 
+    def bury(self, worker: str) -> None:
+        """End the leases of a worker that is known to be dead, and take it off the list."""
+        self._scripts["bury"](keys=[self._keys.leases, self._keys.owners], args=[worker])
+        self._redis.hdel(WORKERS_KEY, worker)
+
     def progress(self) -> Progress | None:
         """How far the run is, or None where Redis has lost it."""
         with self._redis.pipeline(transaction=False) as pipe:
