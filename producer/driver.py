@@ -51,7 +51,7 @@ class Driver:
         self._rates = Rates(record.rows)
         self._feeder: Feeder | None = None
         self._away_since: float | None = None
-        self._done = -1
+        self._known = -1
         self._told: set[str] = set()
         self._pause = threading.Event()
 
@@ -70,6 +70,7 @@ class Driver:
         self._keep_alive()
         try:
             self._place.keep()
+            self._bury()
             progress = self._ledger.progress() if self._feeder else None
             if self._feeder is None or progress is None:
                 progress, self._feeder = self._attach()
@@ -112,9 +113,9 @@ class Driver:
         view = self._rates.view(progress, queued=queued(self._broker.client), workers=len(workers))
         self._display.show(view)
         self._tell_causes()
-        if progress.done > self._done and self._broker.cluster is not None:
+        if progress.done + progress.deaths > self._known and self._broker.cluster is not None:
             self._broker.cluster.progressed()
-        self._done = progress.done
+        self._known = progress.done + progress.deaths
         self._check_willing(workers, progress)
 
     def _check_willing(self, workers: list[str], progress: Progress) -> None:
@@ -155,6 +156,14 @@ class Driver:
         if cluster is not None:
             for news in cluster.keep_alive():
                 self._display.say(news)
+
+    def _bury(self) -> None:
+        """What a dead worker of ours had in flight need not wait for its leases to run out."""
+        cluster = self._broker.cluster
+        if cluster is not None:
+            for worker in cluster.gone():
+                self._ledger.bury(worker)
+                cluster.buried(worker)
 
     def _wait_out(self, error: Exception) -> None:
         now = time.monotonic()

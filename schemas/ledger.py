@@ -5,12 +5,16 @@ Per run, under `vecmill:run:<run>`:
     (hash)      record: the RunRecord as JSON; state: running, paused, cancelled, failed or committed;
                 reason: why it failed; enqueued: jobs cut so far (0..enqueued-1 exist); jobs: how many
                 there are in all, set once the source is read; counters: done, dead, rows, tokens,
-                failed, truncated
+                failed, truncated; deaths: leases that were lost while their job was alone in its worker
     :jobs       (string) one byte per job: E enqueued, L leased, D done, X dead
     :sent       (sorted set) job -> when it was last published and not yet claimed, server time
     :leases     (sorted set) job -> when its lease runs out; a job given back waits here until its retry time
     :owners     (hash) job -> the worker that holds its lease
-    :attempts   (hash) job -> how often it was claimed; only while it is in flight
+    :attempts   (hash) job -> how many attempts raised an error; this and the next three only while it is in flight
+    :losses     (hash) job -> how many leases were lost: their workers died, whatever killed them
+    :trials     (hash) job -> which of its rows are being tried now, by a worker that does nothing else: "begin:end",
+                of its embeddable rows; "0:0" while it is at none of them (loading, reading, writing)
+    :deaths     (hash) job -> the trials that ended with a lost lease, each followed by a space
     :causes     (hash) job -> why its last attempt failed; kept for a dead job
     :payload:<job>  (string) the job's rows, an Arrow IPC stream; deleted when the job is done
     :refusals   (hash) worker -> why it does not take part: its settings forbid it, or its model files differ
@@ -29,8 +33,10 @@ WORKERS_KEY = "vecmill:workers"
 
 #: A worker that dies is missed after this many seconds; it renews three times in that span.
 LEASE_SECONDS = 20
-#: A job that was claimed this often without an end is dead: it may be what kills its workers.
+#: A job is dead after so many attempts that raised an error. Leases that were lost do not count.
 MAX_ATTEMPTS = 5
+#: A job that lost so many leases is suspect: its next attempts are made alone, and its rows tried in pieces.
+SUSPECT_LOSSES = 2
 #: A heartbeat older than this belongs to a worker that is gone.
 HEARTBEAT_SECONDS = 15
 
@@ -46,6 +52,9 @@ class RunKeys:
         self.owners = f"{self.run}:owners"
         self.attempts = f"{self.run}:attempts"
         self.causes = f"{self.run}:causes"
+        self.losses = f"{self.run}:losses"
+        self.trials = f"{self.run}:trials"
+        self.deaths = f"{self.run}:deaths"
         self.refusals = f"{self.run}:refusals"
         self.producer = f"{self.run}:producer"
 
@@ -55,7 +64,15 @@ class RunKeys:
 
     def all_but_payloads(self) -> list[str]:
         """Every key of the run that outlives its jobs."""
-        return [self.run, self.jobs, self.sent, self.leases, self.owners, self.attempts, self.causes, self.refusals]
+        return [self.run, self.jobs, self.sent, self.leases, *self.of_a_job(), self.refusals]
+
+    def of_a_job(self) -> list[str]:
+        """The hashes that say something of a job for as long as it has not ended."""
+        return [self.owners, *self.of_its_attempts()]
+
+    def of_its_attempts(self) -> list[str]:
+        """Those of them that say how earlier attempts went."""
+        return [self.attempts, self.causes, self.losses, self.trials, self.deaths]
 
 
 class Heartbeat(Record):

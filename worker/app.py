@@ -58,7 +58,7 @@ def _boot(**_: Any) -> None:
     from worker.runtime import Runtime
 
     global _runtime
-    worker = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    worker = os.environ.get("VECMILL_WORKER") or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     try:
         settings = WorkerSettings.from_env({**os.environ, "VECMILL_BROKER_URL": app.conf.broker_read_url or ""})
         _runtime = Runtime(settings, worker=worker)

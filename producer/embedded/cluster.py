@@ -21,6 +21,7 @@ class LocalCluster:
         self._count = workers or (gpu_count() if device != "cpu" else 0) or usable_cores()
         self._redis = RedisServer(self._folder)
         self._workers: LocalWorkers | None = None
+        self._gone: list[str] = []
 
     @property
     def url(self) -> str:
@@ -44,11 +45,20 @@ class LocalCluster:
     def keep_alive(self) -> list[str]:
         """Start again what has died; says what that was. Raises `RunFailed` when it keeps dying."""
         news = ["the private Redis had ended and was started again"] if self._redis.keep_alive() else []
-        died = self._workers.keep_alive() if self._workers is not None else 0
-        return [*news, *([f"{died} worker(s) had ended and were started again"] if died else [])]
+        died = self._workers.keep_alive() if self._workers is not None else []
+        self._gone += died
+        return [*news, *([f"{len(died)} worker(s) had ended and were started again"] if died else [])]
+
+    def gone(self) -> list[str]:
+        """The workers that have died and whose leases are not ended yet; call `buried` when they are."""
+        return list(self._gone)
+
+    def buried(self, worker: str) -> None:
+        """Nothing is left in the ledger of one that died."""
+        self._gone.remove(worker)
 
     def progressed(self) -> None:
-        """A job got done since the last look."""
+        """A job got done since the last look, or more is known of which row kills workers."""
         if self._workers is not None:
             self._workers.progressed()
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import uuid
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,8 +13,8 @@ from schemas.errors import RunFailed, UsageError
 #: Jobs that a worker keeps in flight, so that tokenizing and writing overlap with encoding.
 JOBS_IN_FLIGHT = 4
 JOBS_IN_FLIGHT_GPU = 32
-#: A worker that dies more often than this without a job getting done is not started again.
-MOST_DEATHS = 5
+#: Workers that die more often than this, with no job done and no row found out meanwhile, are not started again.
+MOST_DEATHS = 8
 
 
 def worker_command(jobs_in_flight: int) -> list[str]:
@@ -63,21 +64,23 @@ class LocalWorkers:
         self._gpus = gpus
         self._folder = folder
         self._deaths = 0
+        self._names: dict[int, str] = {}
         self._processes = [self._start(number) for number in range(count)]
 
-    def keep_alive(self) -> int:
-        """Start again what has died; returns how many. Raises `RunFailed` when dying is all they do."""
+    def keep_alive(self) -> list[str]:
+        """Start again what has died; returns who that was. Raises `RunFailed` when dying is all they do."""
         dead = [number for number, process in enumerate(self._processes) if process.exit_code() is not None]
         self._deaths += len(dead)
         if dead and self._deaths > MOST_DEATHS:
             last = self._processes[dead[0]]
             raise RunFailed(f"the workers on this machine keep dying; the last words of one:\n{last.tail()}")
+        names = [self._names[number] for number in dead]
         for number in dead:
             self._processes[number] = self._start(number)
-        return len(dead)
+        return names
 
     def progressed(self) -> None:
-        """A job got done: earlier deaths are forgiven."""
+        """A job got done, or a death said more of which row is at fault: earlier deaths are forgiven."""
         self._deaths = 0
 
     def stop(self) -> None:
@@ -89,6 +92,10 @@ class LocalWorkers:
 
     def _start(self, number: int) -> GuardedProcess:
         log = self._folder / f"worker-{number}.log"
-        env = {**self._env, "CUDA_VISIBLE_DEVICES": str(number % self._gpus)} if self._gpus else self._env
+        # A name that is known here, so that the leases of one that died need not run out.
+        self._names[number] = f"local:{number}:{uuid.uuid4().hex[:8]}"
+        env = {**self._env, "VECMILL_WORKER": self._names[number]}
+        if self._gpus:
+            env["CUDA_VISIBLE_DEVICES"] = str(number % self._gpus)
         jobs = JOBS_IN_FLIGHT_GPU if self._gpus else JOBS_IN_FLIGHT
         return GuardedProcess(worker_command(jobs), log=log, env=env, grace_seconds=5)

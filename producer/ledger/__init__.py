@@ -27,7 +27,10 @@ KEEP_ENDED_SECONDS = 7 * 24 * 3600
 
 
 class Progress(Record):
-    """The counters of a run at one moment; `jobs` is None until the whole source is cut."""
+    """The counters of a run at one moment; `jobs` is None until the whole source is cut.
+
+    `deaths` are those of workers that were trying the rows of one suspect job, and so narrowed down which.
+    """
 
     state: RunState
     reason: str = ""
@@ -36,6 +39,7 @@ class Progress(Record):
     done: int
     dead: int
     leased: int
+    deaths: int = 0
     counters: dict[str, int]
     first_claim: float | None
     at: float
@@ -103,7 +107,7 @@ class Ledger:
         for some in batched(receipts, 500):
             with self._redis.pipeline(transaction=False) as pipe:
                 for receipt in some:
-                    keys = [k.run, k.jobs, k.sent, k.leases, k.owners, k.attempts, k.causes, k.payload(receipt.job)]
+                    keys = [k.run, k.jobs, k.sent, k.leases, k.payload(receipt.job), *k.of_a_job()]
                     counters = [item for pair in receipt.counters().items() for item in pair]
                     adopt(keys=keys, args=[receipt.job, *counters], client=pipe)
                 pipe.execute()
@@ -136,6 +140,11 @@ class Ledger:
         expired, unclaimed = self._scripts["overdue"](keys=[k.run, k.jobs, k.sent, k.leases], args=[UNCLAIMED_SECONDS])
         return [int(job) for job in expired], [int(job) for job in unclaimed]
 
+    def bury(self, worker: str) -> None:
+        """End the leases of a worker that is known to be dead, and take it off the list."""
+        self._scripts["bury"](keys=[self._keys.leases, self._keys.owners], args=[worker])
+        self._redis.hdel(WORKERS_KEY, worker)
+
     def progress(self) -> Progress | None:
         """How far the run is, or None where Redis has lost it."""
         with self._redis.pipeline(transaction=False) as pipe:
@@ -154,6 +163,7 @@ class Ledger:
             done=int(value["done"]),
             dead=int(value["dead"]),
             leased=leased,
+            deaths=int(value.get("deaths", 0)),
             counters={name: int(value.get(name, 0)) for name in COUNTERS},
             first_claim=float(value["first_claim"]) if "first_claim" in value else None,
             at=float(seconds) + float(microseconds) / 1e6,
@@ -180,8 +190,8 @@ class Ledger:
             pipe.execute()
 
     def forgive(self) -> None:
-        """Forget failed attempts, so that dead jobs are tried again when the run is next driven."""
-        self._redis.delete(self._keys.attempts, self._keys.causes)
+        """Forget failed attempts and lost leases, so that dead jobs are tried again when the run is next driven."""
+        self._redis.delete(*self._keys.of_its_attempts())
 
     def forget(self) -> None:
         """Take the run out of Redis; what workers still say of it falls on deaf ears."""

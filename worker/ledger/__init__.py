@@ -1,4 +1,4 @@
-"""The worker's verbs on the ledger: claim, renew, finish, give back. Knows no model and no file.
+"""The worker's verbs on the ledger: claim, try, renew, finish, give back, abandon. Knows no model and no file.
 
 The keys are documented in `schemas.ledger`. Every change is one small script, so that it happens
 whole or not at all. Calls wait through a restart of Redis; only after two minutes do they fail.
@@ -32,10 +32,12 @@ class Verdict(StrEnum):
 
 
 class Claim(NamedTuple):
-    """A verdict, and which attempt this is."""
+    """A verdict, which attempt this is, how many leases were lost before it, and in which trials of rows."""
 
     verdict: Verdict
     attempt: int
+    lost: int = 0
+    deaths: tuple[str, ...] = ()
 
 
 def connect(url: str) -> redis.Redis:
@@ -52,6 +54,8 @@ class Ledger:
         self.worker = worker
         self._redis: Any = client
         self._claim = self._script("claim")
+        self._try = self._script("try")
+        self._abandon = self._script("abandon")
         self._finish = self._script("finish")
         self._give_back = self._script("give_back")
         self._renew = self._script("renew")
@@ -64,9 +68,15 @@ class Ledger:
     def claim(self, job: Job) -> Claim:
         """Ask for a job; only `Verdict.GO` means that it is ours to do."""
         k = RunKeys(job.run)
-        keys = [k.run, k.jobs, k.sent, k.leases, k.owners, k.attempts]
-        verdict, attempt = self._claim(keys=keys, args=[job.job, self.worker, LEASE_SECONDS, MAX_ATTEMPTS])
-        return Claim(Verdict(verdict.decode()), int(attempt))
+        keys = [k.run, k.jobs, k.sent, k.leases, *k.of_a_job()]
+        answer = self._claim(keys=keys, args=[job.job, self.worker, LEASE_SECONDS, MAX_ATTEMPTS])
+        verdict, attempt, lost, deaths = [*answer, 0, b""][:4]
+        return Claim(Verdict(verdict.decode()), int(attempt), int(lost), tuple(deaths.decode().split()))
+
+    def try_rows(self, job: Job, trial: str) -> bool:
+        """Say which rows are tried next; False where the lease was lost and somebody else has the job."""
+        k = RunKeys(job.run)
+        return bool(self._try(keys=[k.owners, k.trials], args=[job.job, self.worker, trial]))
 
     def payload(self, job: Job) -> bytes | None:
         """The rows of a job, or None where Redis has lost them."""
@@ -81,17 +91,22 @@ class Ledger:
     def finish(self, job: Job, receipt: Receipt) -> None:
         """Record that the job's part is durable; harmless when repeated."""
         k = RunKeys(job.run)
-        keys = [k.run, k.jobs, k.sent, k.leases, k.owners, k.attempts, k.causes, k.payload(job.job)]
+        keys = [k.run, k.jobs, k.sent, k.leases, k.payload(job.job), *k.of_a_job()]
         self._finish(keys=keys, args=[job.job, *_pairs(receipt.counters())])
 
-    def give_back(self, job: Job, cause: str, *, retry_seconds: float, refused: bool = False) -> None:
+    def give_back(self, job: Job, cause: str, *, retry_seconds: float, attempts: int = 1) -> None:
         """Let another attempt happen after a while, and keep the cause for people.
 
-        `refused` says that this worker will not do it, though another may: that is no failed attempt.
+        `attempts` 0 says that this worker will not do it, though another may; `MAX_ATTEMPTS` that none will.
         """
         k = RunKeys(job.run)
-        keys = [k.jobs, k.leases, k.owners, k.causes, k.attempts, k.refusals]
-        self._give_back(keys=keys, args=[job.job, self.worker, cause, retry_seconds, int(refused)])
+        keys = [k.jobs, k.leases, k.owners, k.causes, k.attempts, k.refusals, k.trials]
+        self._give_back(keys=keys, args=[job.job, self.worker, cause, retry_seconds, attempts])
+
+    def abandon(self, job: Job, cause: str) -> None:
+        """Say that the process is about to end, perhaps through this job: its lease counts as lost, and ends now."""
+        k = RunKeys(job.run)
+        self._abandon(keys=[k.leases, k.owners, k.causes], args=[job.job, self.worker, cause])
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Say that this worker lives."""

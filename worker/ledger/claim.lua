@@ -1,13 +1,16 @@
 -- A worker asks for a job. Repeated messages are harmless: whoever asks second is told why not.
--- KEYS: run, jobs, sent, leases, owners, attempts    ARGV: job, worker, lease seconds, most attempts
--- Returns {verdict, attempt}.
+-- KEYS: run, jobs, sent, leases, owners, attempts, causes, losses, trials, deaths
+-- ARGV: job, worker, lease seconds, most attempts
+-- Returns {verdict, attempt, leases lost, the trials in which they were lost}.
 local run, jobs, sent, leases, owners, attempts = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local causes, losses, trials, deaths = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local job, worker, lease, most = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local t = redis.call('TIME')
 local now = tonumber(t[1]) + tonumber(t[2]) / 1000000
 
 local state = redis.call('HGET', run, 'state')
 if not state then return {'unknown', 0} end
+if job >= tonumber(redis.call('HGET', run, 'enqueued') or '0') then return {'unknown', 0} end
 redis.call('ZREM', sent, job)
 if state == 'paused' then
   -- The message ends here; an expired lease is what makes the reconciler send the job again.
@@ -24,11 +27,23 @@ if byte ~= 'E' and byte ~= 'L' then return {'unknown', 0} end
 local expires = redis.call('ZSCORE', leases, job)
 if expires and tonumber(expires) > now then return {'busy', 0} end
 
-local attempt = redis.call('HINCRBY', attempts, job, 1)
-if attempt > most then
+-- An owner that neither finished nor gave back has lost its lease, most likely with its life.
+local lost = tonumber(redis.call('HGET', losses, job) or '0')
+if redis.call('HDEL', owners, job) == 1 then
+  lost = redis.call('HINCRBY', losses, job, 1)
+  redis.call('HSETNX', causes, job, 'its worker died or lost its lease')
+  local trial = redis.call('HGET', trials, job)
+  if trial then
+    redis.call('HDEL', trials, job)
+    redis.call('HSET', deaths, job, (redis.call('HGET', deaths, job) or '') .. trial .. ' ')
+    redis.call('HINCRBY', run, 'deaths', 1)
+  end
+end
+local raised = tonumber(redis.call('HGET', attempts, job) or '0')
+local attempt = raised + lost + 1
+if raised >= most then
   redis.call('SETRANGE', jobs, job, 'X')
   redis.call('ZREM', leases, job)
-  redis.call('HDEL', owners, job)
   redis.call('HINCRBY', run, 'dead', 1)
   return {'dead', attempt}
 end
@@ -36,4 +51,4 @@ redis.call('SETRANGE', jobs, job, 'L')
 redis.call('ZADD', leases, now + lease, job)
 redis.call('HSET', owners, job, worker)
 redis.call('HSETNX', run, 'first_claim', string.format('%.6f', now))
-return {'go', attempt}
+return {'go', attempt, lost, redis.call('HGET', deaths, job) or ''}

@@ -1,0 +1,71 @@
+"""From a job's texts to its vectors: all at once, or in pieces where it is suspect. Knows no ledger and no file."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from schemas.receipt import StageSeconds
+from worker.engine import Embedder, Engine
+from worker.output.part import Encoded, Failure
+from worker.suspects import Span, pieces, rows_at_fault
+
+
+class Effort(NamedTuple):
+    """What the vectors took."""
+
+    padded_tokens: int = 0
+    tokenize_seconds: float = 0.0
+    encode_seconds: float = 0.0
+
+    def plus(self, other: "Effort") -> "Effort":
+        """Both together."""
+        return Effort(
+            self.padded_tokens + other.padded_tokens,
+            self.tokenize_seconds + other.tokenize_seconds,
+            self.encode_seconds + other.encode_seconds,
+        )
+
+    @property
+    def seconds(self) -> StageSeconds:
+        """For the receipt."""
+        return StageSeconds(tokenize=self.tokenize_seconds, encode=self.encode_seconds)
+
+
+def encode(engine: Engine, embedder: Embedder, texts: list[str]) -> tuple[Encoded, Effort]:
+    """All texts in one go, in batches that other jobs share."""
+    clock = time.perf_counter()
+    tokens = embedder.tokens(texts)
+    tokenize_seconds = time.perf_counter() - clock
+    done = engine.submit(embedder, tokens).result()
+    failures = {row: Failure("encode", reason) for row, reason in done.failures.items()}
+    encoded = Encoded(done.vectors, tokens.lengths.astype(np.int32), tokens.truncated, failures)
+    return encoded, Effort(done.padded_tokens, tokenize_seconds, done.seconds)
+
+
+def encode_in_pieces(
+    engine: Engine, embedder: Embedder, texts: list[str], *, deaths: list[Span], announce: Callable[[Span], None]
+) -> tuple[Encoded, Effort]:
+    """The texts piece by piece, each announced before it is touched; those known to be at fault become failures."""
+    total = Effort()
+    whole = Encoded(
+        np.zeros((len(texts), embedder.spec.dims), dtype=np.float32),
+        np.zeros(len(texts), dtype=np.int32),
+        np.zeros(len(texts), dtype=bool),
+        {row: _died(times) for row, times in rows_at_fault(deaths).items()},
+    )
+    failures = dict(whole.failures)
+    for span, rows in pieces(len(texts), deaths):
+        announce(span)
+        piece, effort = encode(engine, embedder, [texts[row] for row in rows])
+        whole.vectors[rows], whole.n_tokens[rows], whole.truncated[rows] = (
+            piece.vectors, piece.n_tokens, piece.truncated,
+        )  # fmt: skip
+        failures |= {rows[at]: failure for at, failure in piece.failures.items()}
+        total = total.plus(effort)
+    return Encoded(whole.vectors, whole.n_tokens, whole.truncated, failures), total
+
+
+def _died(times: int) -> Failure:
+    return Failure("worker_died", f"the worker died while encoding it, {times} times")
