@@ -6,17 +6,19 @@ application transaction, so a run that is committed already is found out and not
 
 import json
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import DeltaError
-from deltalake.transaction import AddAction, create_table_with_add_actions
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
-from producer.table.log import FINGERPRINT_KEY, RANGES_KEY, ROWS_KEY, RUN_KEY, SPEC_KEY, STORE_KEY, USER_KEY
+from producer.table.base import check_moves
+from producer.table.log import RUN_KEY
 from producer.table.parts import Part
-from producer.table.user import user_name
-from schemas.errors import RunFailed, TableError
+from producer.table.step import publish_step
+from schemas.errors import RunFailed
 from schemas.footer import read_footer
 from schemas.run import RunRecord
 

@@ -17,6 +17,9 @@ SPEC_KEY = "vecmill.spec"
 STORE_KEY = "vecmill.store"
 RANGES_KEY = "vecmill.ranges"
 ROWS_KEY = "vecmill.rows"
+MODE_KEY = "vecmill.mode"
+REUSED_KEY = "vecmill.reused"
+DELETED_KEY = "vecmill.deleted"
 USER_KEY = "vecmill.user"
 
 
