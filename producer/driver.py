@@ -47,7 +47,7 @@ class Driver:
         self._ledger = broker.ledger(record.run)
         # Who embeds a sample for a run drives that run: nobody else may begin with it meanwhile.
         self._place = broker.ledger(record.sample_of or record.run)
-        self._rates = Rates(record.rows)
+        self._rates = Rates(record.rows_to_embed)
         self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._feeder: Feeder | None = None
         self._away_since: float | None = None

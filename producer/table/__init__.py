@@ -1,6 +1,6 @@
 """The table: a folder of parts and a Delta log over them. Knows no queue and no model."""
 
-from producer.table.check import check_table
+from producer.table.check import check_covered, check_table, spec_changes
 from producer.table.base import check_base
 from producer.table.commit import commit, committed_version
 from producer.table.history import Version, history
@@ -15,6 +15,7 @@ __all__ = [
     "TableState",
     "Version",
     "check_base",
+    "check_covered",
     "check_table",
     "commit",
     "committed_version",
@@ -25,5 +26,6 @@ __all__ = [
     "read",
     "read_record",
     "save_plan",
+    "spec_changes",
     "sweep",
 ]

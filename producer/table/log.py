@@ -53,6 +53,12 @@ def live_files(log: DeltaTable, table: str) -> list[LiveFile]:
     return sorted(files)
 
 
+def logged_paths(log: DeltaTable, table: str) -> dict[str, str]:
+    """The files of the opened version: their whole paths, and how the log spells them."""
+    listed = pa.table(log.get_add_actions(flatten=True)).column("path").to_pylist()
+    return {os.path.join(table, unquote(path)): path for path in listed}
+
+
 def commit_of(history: list[dict[str, Any]], version: int) -> dict[str, Any] | None:
     """The run's commit whose rows a version has: compaction keeps them, a restore goes back to older ones."""
     by_version = {entry["version"]: entry for entry in history}
