@@ -1,7 +1,7 @@
 """The table: a folder of parts and a Delta log over them. Knows no queue and no model."""
 
-from producer.table.check import check_covered, check_table, spec_changes
 from producer.table.base import check_base
+from producer.table.check import check_covered, check_table, spec_changes
 from producer.table.commit import commit, committed_version
 from producer.table.history import Version, history
 from producer.table.parts import Part, list_parts, sweep

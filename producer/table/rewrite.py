@@ -1,9 +1,10 @@
 """Taking rows out of a version whose files hold other rows, too. Knows files and keys, no source.
 
 The files that lose rows are written again without them, beside the run's parts, under a name that follows from the
-version and the file's place in it: whoever repeats a commit finds the same file, and no file is ever changed.
+version, the file's place in it and the rows that go: whoever repeats a commit finds the same file, and no file is ever changed.
 """
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,10 @@ from schemas.errors import TableError
 from schemas.layout import writer_options
 
 _BATCH_ROWS = 8_192
-_DOOMED = "SELECT version.at AS at FROM version SEMI JOIN outgoing ON (version.id, version.chunk) = (outgoing.id, outgoing.chunk)"
+_DOOMED = """
+    SELECT version.at AS at FROM version
+    SEMI JOIN outgoing ON version.id = outgoing.id AND version.chunk = outgoing.chunk
+"""
 
 
 class Rewritten(NamedTuple):
@@ -45,7 +49,8 @@ def without(files: Sequence[LiveFile], outgoing: Keys, *, table: str, run: str, 
             continue
         gone.append(file)
         if len(rows) < size:
-            kept.append(_rewrite(file, rows, table, f"{run}/kept-{version:08d}-{number:08d}.parquet"))
+            which = hashlib.blake2b(rows.tobytes(), digest_size=4).hexdigest()
+            kept.append(_rewrite(file, rows, table, f"{run}/kept-{version:08d}-{number:08d}-{which}.parquet"))
     return Rewritten(gone, kept)
 
 

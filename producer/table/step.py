@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 from deltalake import DeltaTable
+from deltalake.transaction import AddAction, RemoveAction
 
 from producer.table.actions import added, file_added, file_removed, properties
 from producer.table.keys import keys_of, keys_of_parts
@@ -33,7 +34,7 @@ def publish_step(record: RunRecord, changes: Changes, parts: Sequence[Part], log
     now_ms = int(time.time() * 1000)
     # The log's own spelling of a path: it may be escaped, and a removal must name it as it is.
     logged = logged_paths(log, record.table)
-    actions = [
+    actions: list[AddAction | RemoveAction] = [
         *(added(part) for part in parts),
         *(file_added(file, now_ms) for file in rewritten.kept),
         *(file_removed(logged[file.path], file.size_bytes, now_ms) for file in rewritten.gone),
