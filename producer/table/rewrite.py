@@ -1,7 +1,8 @@
 """Taking rows out of a version whose files hold other rows, too. Knows files and keys, no source.
 
 The files that lose rows are written again without them, beside the run's parts, under a name that follows from the
-version, the file's place in it and the rows that go: whoever repeats a commit finds the same file, and no file is ever changed.
+version, the file's place in it and the rows that go: whoever repeats a commit finds the same file, and no file is
+ever changed.
 """
 
 import hashlib

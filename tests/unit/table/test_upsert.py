@@ -21,10 +21,12 @@ from producer.plan import made_plan, to_embed
 from producer.survey import survey
 from producer.table import check_base, check_covered, commit, history, list_parts, open_table, read, save_plan
 from producer.table.log import live_files, open_log
+from producer.verify import verify
 from schemas.errors import RunFailed, TableError
 from schemas.footer import read_footer
 from schemas.job import part_path
-from tests.unit.parts import a_record, a_spec, encode
+from schemas.run import SourceOptions
+from tests.unit.parts import a_receipt, a_record, a_spec, encode, encoded
 from tests.unit.source.corpora import opened
 from worker.output import LocalFolder, write_part
 
@@ -39,7 +41,7 @@ def source_of(folder, corpus, name="corpus"):
     return opened(path)
 
 
-def begun(table, source, run, *, mode="upsert", **changes):
+def begun(table, rows_of, run, *, mode="upsert", **changes):
     """The record of a run, planned against the table as it is now."""
     state = open_table(str(table))
     record = a_record(
@@ -52,7 +54,7 @@ def begun(table, source, run, *, mode="upsert", **changes):
     )
     if state is None or mode == "replace":
         return record
-    record, planned = made_plan(record, source, state)
+    record, planned = made_plan(record, rows_of, state)
     if record.step is not None:
         save_plan(record, planned)
     return record
@@ -317,3 +319,28 @@ def test_large_ids_and_odd_names(tmp_path):
     ran(table, source_of(tmp_path, {"ü/é": "one", "x" * 1000: "two", " ": "three"}), "run-1")
     assert ran(table, source_of(tmp_path, {"ü/é": "two", "x" * 1000: "two", " ": "four"}), "run-2") == ["ü/é", " "]
     assert held(table) == {"ü/é": "two", "x" * 1000: "two", " ": "four"}
+
+
+def test_verify_knows_the_sources_of_all_runs_that_rows_are_from(table, tmp_path):
+    def findings():
+        return [finding.detail for finding in verify(str(table), sample=99, encode=encode)]
+
+    def recorded(name, corpus, run, mode="upsert"):
+        source = source_of(tmp_path, corpus, name)
+        options = SourceOptions(paths=(str(tmp_path / f"{name}.jsonl"),))
+        record = begun(table, source, run, mode=mode, source=options)
+        worked(record, source)
+        (table / "_runs").mkdir(exist_ok=True)
+        (table / record.path).write_text(record.model_dump_json())
+        commit(record, list_parts(record.table, record.run))
+
+    recorded("first", {f"d{n}": "one" for n in range(10)}, "run-2", mode="replace")
+    recorded("second", {"d1": "two", "new": "three"}, "run-3")
+    assert findings() == []
+    source_of(tmp_path, {f"d{n}": "one" for n in range(2, 10)} | {"d9": "four"}, "first")
+    assert findings() == ["its text is not the one that was embedded"], "d0 may be missing, d9 may not be another"
+    recorded("third", {"d1": "two"}, "run-4", mode="sync")
+    source_of(tmp_path, {"d2": "two"}, "third")
+    (tmp_path / "second.jsonl").unlink()
+    source_of(tmp_path, {}, "first")
+    assert findings() == ["the row is no longer in the source"]
