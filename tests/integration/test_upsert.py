@@ -44,9 +44,8 @@ def assert_holds(table: Path, model: Path, corpus: dict[str, str]) -> None:
     delta = DeltaTable(table)
     assert sorted(pl.scan_delta(str(table)).select("id").collect()["id"].to_list()) == sorted(corpus)
     assert sorted(delta.to_pyarrow_table(columns=["id"])["id"].to_pylist()) == sorted(corpus)
-    assert duckdb.execute(
-        "SELECT count(DISTINCT id), count(*) FROM read_parquet($1)", [delta.file_uris()]
-    ).fetchall() == [(len(corpus), len(corpus))]
+    query = "SELECT count(DISTINCT id), count(*) FROM read_parquet($1)"
+    assert duckdb.execute(query, [delta.file_uris()]).fetchall() == [(len(corpus), len(corpus))]
 
 
 def test_full_then_unchanged_then_changed_then_sync_then_another_order(

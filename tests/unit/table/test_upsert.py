@@ -47,7 +47,7 @@ def begun(table, rows_of, run, *, mode="upsert", **changes):
     record = a_record(
         table,
         run,
-        rows=survey(source).rows,
+        rows=survey(rows_of).rows,
         mode=mode,
         base_version=None if state is None else state.version,
         **changes,
