@@ -69,7 +69,7 @@ def test_full_then_unchanged_then_changed_then_sync_then_another_order(
     assert "unchanged" in vecmill.run("runs", table).stdout
     assert counts(outcome(vecmill.run("resume", "same", "--json"))) == unchanged
 
-    corpus.update({f"doc-{at}": f"alpha {at}" for at in range(0, 700, 100)})
+    corpus.update({f"doc-{at}": f"vector {at}" for at in range(0, 700, 100)})
     assert run()[0] == (1, 700, 7, 693, 0, 0, 700, 0)
     assert_holds(table, tiny_model, corpus)
 
