@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from schemas.arrow import decode_payload
 from schemas.job import Job
 from schemas.receipt import Receipt
+from schemas.run import RunRecord
 from schemas.transport import QUEUE
 from worker.ledger import Ledger, Verdict, connect
 from worker.output import Encoded, LocalFolder, embeddable, write_part
@@ -40,9 +41,10 @@ def job_in(message: bytes | str) -> Job:
 
 def do(ledger: Ledger, job: Job) -> None:
     """One job, from claim to finish."""
-    record, payload = ledger.record(job.run), ledger.payload(job)
-    if ledger.claim(job).verdict is not Verdict.GO or record is None or payload is None:
+    said, payload = ledger.record(job.run), ledger.payload(job)
+    if ledger.claim(job).verdict is not Verdict.GO or said is None or payload is None:
         return
+    record = RunRecord.model_validate_json(said)
     rows, source = decode_payload(payload)
     receipt = Receipt(
         run=job.run, job=job.job, fingerprint=record.spec.fingerprint, source=source, rows=0,

@@ -13,10 +13,11 @@ from producer.display import Display
 from producer.driver import Driver
 from producer.embedded.cluster import LocalCluster
 from producer.place import Place
+from producer.plan import to_embed
 from producer.request import Where
 from producer.result import Result
 from producer.start import check_source
-from producer.table import commit, committed_version, list_parts, open_table, sweep
+from producer.table import check_base, commit, committed_version, list_parts, open_table, sweep
 from schemas.errors import RunFailed
 from schemas.receipt import Receipt, Totals
 from schemas.run import RunRecord
@@ -25,19 +26,33 @@ from schemas.run import RunRecord
 def carry_out(record: RunRecord, where: Where, display: Display) -> Result:
     """Do what is left of a run, and commit it once; repeating this changes nothing."""
     began = time.monotonic()
-    if committed_version(record.table, record.run) is None:
-        source = check_source(record)
-        with open_broker(record, where) as broker, Place(broker.ledger(record.run), display) as place:
-            record = calibrated(record, source, broker, display=display, place=place)
-            parts = partial(receipts, record)
-            Driver(record, source, broker=broker, display=display, place=place, parts=parts).run()
-            commit(record, list_parts(record.table, record.run))
-            sweep(record.table, record.run)
-            broker.ledger(record.run).set_state("committed")
+    if record.unchanged:
+        display.say(f"nothing has changed since version {record.base_version}; nothing was done")
+        _close_ledger(record, where)
+    elif committed_version(record.table, record.run) is None:
+        _do(record, where, display)
     else:
         display.say(f"run {record.run} is committed already; nothing was done")
         _close_ledger(record, where)
     return result(record, seconds=time.monotonic() - began)
+
+
+def _do(record: RunRecord, where: Where, display: Display) -> None:
+    check_base(record)
+    source = check_source(record)
+    rows = to_embed(record, source)
+    if record.rows_to_embed == 0:
+        # Only deletions: no queue and no worker is needed for them.
+        commit(record, [])
+        _close_ledger(record, where)
+        return
+    with open_broker(record, where) as broker, Place(broker.ledger(record.run), display) as place:
+        record = calibrated(record, source, broker, display=display, place=place)
+        parts = partial(receipts, record)
+        Driver(record, rows, broker=broker, display=display, place=place, parts=parts).run()
+        commit(record, list_parts(record.table, record.run))
+        sweep(record.table, record.run)
+        broker.ledger(record.run).set_state("committed")
 
 
 def _close_ledger(record: RunRecord, where: Where) -> None:
@@ -91,8 +106,8 @@ def result(record: RunRecord, *, seconds: float) -> Result:
         rows=record.rows,
         chunks=0 if table is None else table.rows,
         embedded=totals.rows,
-        reused=0,
-        deleted=0,
+        reused=0 if record.changes is None else record.changes.reused,
+        deleted=0 if record.changes is None else record.changes.deleted,
         duplicates=0,
         failed=totals.failed,
         truncated=totals.truncated,

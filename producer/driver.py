@@ -48,7 +48,7 @@ class Driver:
         # Who embeds a sample for a run drives that run.
         self._run = record.sample_of or record.run
         self._place = place
-        self._rates = Rates(record.rows)
+        self._rates = Rates(record.rows_to_embed)
         self._feeder: Feeder | None = None
         self._away_since: float | None = None
         self._known = -1

@@ -39,17 +39,17 @@ def cut(source: Rows, start: Cursor = START, *, first_job: int = 0, limits: JobL
     slices: list[pa.RecordBatch] = []
     rows, text_bytes = 0, 0
     end = begin = start
-    for batch, place in source.batches(start):
-        sizes = _text_sizes(batch)
+    for batch in source.batches(start):
+        sizes = _text_sizes(batch.rows)
         taken = 0
-        while taken < batch.num_rows:
+        while taken < len(sizes):
             fit = _fitting(sizes[taken:], limits.rows - rows, limits.text_bytes - text_bytes, empty=rows == 0)
             if fit:
-                slices.append(batch.slice(taken, fit))
+                slices.append(batch.rows.slice(taken, fit))
                 rows, text_bytes = rows + fit, text_bytes + int(sizes[taken : taken + fit].sum())
                 taken += fit
-                end = place.plus(taken)
-            if taken < batch.num_rows:
+                end = batch.after(taken)
+            if taken < len(sizes):
                 yield _job(job, slices, begin, end)
                 job, slices, rows, text_bytes, begin = job + 1, [], 0, 0, end
     if slices:

@@ -31,12 +31,20 @@ class Result(Record):
         rate = self.embedded / self.seconds_encode if self.seconds_encode > 0 else 0.0
         tokens = self.tokens / self.seconds_encode if self.seconds_encode > 0 else 0.0
         lines = [
-            f"committed version {self.version} of {self.table}",
-            f"  {self.embedded:,} vectors of {self.dims} dimensions from {self.rows:,} rows; "
-            f"the table now holds {self.chunks:,}",
-            f"  {self.seconds:,.1f} s in all, {self.seconds_encode:,.1f} s encoding: "
-            f"{rate:,.0f} rows/s, {tokens:,.0f} tokens/s ({self.dtype} on {self.device})",
+            f"version {self.version} of {self.table} holds {self.chunks:,} vectors of {self.dims} dimensions",
+            f"  {self.rows:,} rows: {self.embedded:,} embedded, {self.reused:,} reused; "
+            f"{self.deleted:,} deleted from the table",
         ]
+        if not self.embedded:
+            return [*lines, *self._losses()]
+        lines.append(
+            f"  {self.seconds:,.1f} s in all, {self.seconds_encode:,.1f} s encoding: "
+            f"{rate:,.0f} rows/s, {tokens:,.0f} tokens/s ({self.dtype} on {self.device})"
+        )
+        return [*lines, *self._losses()]
+
+    def _losses(self) -> list[str]:
+        lines = []
         if self.truncated:
             lines.append(f"  {self.truncated:,} texts were longer than the model reads and were truncated")
         if self.failed:

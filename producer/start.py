@@ -10,10 +10,11 @@ from producer.broker import connect
 from producer.display import Display
 from producer.ledger import Ledger
 from producer.model import resolve_model
+from producer.plan import made_plan
 from producer.request import EmbedRequest
 from producer.source import Source, open_source
 from producer.survey import survey
-from producer.table import TableState, check_table, read_record
+from producer.table import Planned, TableState, check_covered, check_table, read_record, save_plan
 from schemas.arrow import kept_fields, part_schema
 from schemas.errors import UsageError
 from schemas.run import RunRecord
@@ -44,6 +45,15 @@ def recorded(request: EmbedRequest) -> RunRecord | None:
 
 def begin(request: EmbedRequest, display: Display) -> RunRecord:
     """Check the broker, the source, the model and the table, and write the record of a new run."""
+    record, planned = prepare(request, display)
+    if planned is not None:
+        save_plan(record, planned)
+    records.save(record)
+    return record
+
+
+def prepare(request: EmbedRequest, display: Display) -> tuple[RunRecord, Planned | None]:
+    """The same, with nothing written: the record as it would be, and which rows it would embed and delete."""
     if request.where.broker_url is not None:
         _check_broker(request, request.where.broker_url)
     request = absolute_source(request)
@@ -65,13 +75,28 @@ def begin(request: EmbedRequest, display: Display) -> RunRecord:
         mode=request.mode,
         rows=counted.rows,
         source_state=source.state,
-        job_rows=min(max(-(-counted.rows // _JOBS_AIM), _FEWEST_ROWS), _MOST_ROWS),
+        job_rows=_job_rows(counted.rows),
         base_version=None if state is None else state.version,
         ranges=_ranges(state, spec, request.store),
         created_at=time.time(),
     )
-    records.save(record)
-    return record
+    return (record, None) if state is None or request.mode == "replace" else _compared(record, source, state, display)
+
+
+def _compared(
+    record: RunRecord, source: Source, state: TableState, display: Display
+) -> tuple[RunRecord, Planned | None]:
+    """The record of a run on a table that has a version, with what it changes."""
+    display.say(f"comparing the source with version {state.version} of the table")
+    record, planned = made_plan(record, source, state)
+    absent = 0 if record.changes is None else record.changes.absent
+    check_covered(record.table, state=state, spec=record.spec, mode=record.mode, absent=absent)
+    record = record.model_copy(update={"job_rows": _job_rows(record.rows_to_embed)})
+    return record, planned if record.step is not None and not record.unchanged else None
+
+
+def _job_rows(rows: int) -> int:
+    return min(max(-(-rows // _JOBS_AIM), _FEWEST_ROWS), _MOST_ROWS)
 
 
 def check_source(record: RunRecord) -> Source:

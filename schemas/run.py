@@ -27,6 +27,36 @@ class SourceOptions(Record):
     limit: int | None = Field(default=None, gt=0)
 
 
+class Changes(Record):
+    """What a run does to the version that it begins from, found by comparing the source with it before the first job.
+
+    Rows of the source are `new`, `changed` (their text is another one, or cannot be read) or `reused`; `absent` are
+    rows of the table that are not in the source, `deleted` those of them that the run takes away. With `anew` all
+    rows are embedded again and the version is replaced. `end` is the place after the last row that is embedded,
+    `base_rows` how many rows the version has, `digest` a hash over which rows are embedded and deleted.
+    """
+
+    new: int = Field(ge=0)
+    changed: int = Field(ge=0)
+    reused: int = Field(ge=0)
+    absent: int = Field(ge=0)
+    deleted: int = Field(ge=0)
+    anew: bool = False
+    end: int = Field(ge=0)
+    base_rows: int = Field(ge=0)
+    digest: str = ""
+
+    @property
+    def embed(self) -> int:
+        """How many rows of the source go through the model."""
+        return self.new + self.changed
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the version is already what the run would make of it."""
+        return not self.anew and self.embed == self.deleted == 0
+
+
 class RunRecord(Record):
     """What was asked, and all that a worker or a later producer needs to go on with it.
 
@@ -35,7 +65,8 @@ class RunRecord(Record):
     source that changed under a run is noticed; `job_rows` is the most rows a job holds, so that every
     cut of the same source gives the same jobs; `base_version` is the table's version when the run began.
     `ranges` are those of the table, for stores that need them: taken from the table, else found before the
-    first job and never changed after that. `sample_of` names the run that a sample is embedded for.
+    first job and never changed after that. `sample_of` names the run that a sample is embedded for. `changes` say
+    what is done to that version; None where there is none, or where it is to be replaced whatever it holds.
     """
 
     format_version: int = FORMAT_VERSION
@@ -51,12 +82,38 @@ class RunRecord(Record):
     base_version: int | None = None
     ranges: Ranges | None = None
     sample_of: RunId | None = None
+    changes: Changes | None = None
     created_at: float
 
     @property
     def path(self) -> str:
         """Where this record lies, relative to the table."""
         return f"_runs/{self.run}.json"
+
+    @property
+    def plan_path(self) -> str:
+        """Where it is kept which rows are embedded and deleted, relative to the table."""
+        return f"_runs/{self.run}.plan"
+
+    @property
+    def step(self) -> Changes | None:
+        """The changes of a run that builds on a version; None where it makes the whole of the next one."""
+        return None if self.changes is None or self.changes.anew else self.changes
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether there is nothing to do, and so no version to commit."""
+        return self.changes is not None and self.changes.nothing
+
+    @property
+    def rows_to_embed(self) -> int:
+        """How many rows its jobs have."""
+        return self.rows if self.step is None else self.step.embed
+
+    @property
+    def end(self) -> int:
+        """How far into the source its jobs go, in rows."""
+        return self.rows if self.step is None else self.step.end
 
     @property
     def lacks_ranges(self) -> bool:

@@ -53,7 +53,7 @@ def runs(table: str) -> int:
         raise UsageError(f"no run is recorded in {table}", way_out="check the path")
     for record in listed:
         version = committed_version(record.table, record.run)
-        state = f"version {version}" if version is not None else "not committed"
+        state = "unchanged" if record.unchanged else "not committed" if version is None else f"version {version}"
         when = datetime.fromtimestamp(record.created_at, UTC)
         click.echo(f"{record.run}  {when:%Y-%m-%d %H:%M}  {record.rows:,} rows  {record.spec.model}  {state}")
     return 0

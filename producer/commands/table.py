@@ -9,8 +9,8 @@ import click
 from producer import side_door
 from producer.commands.options import device_option, trust_option
 from producer.query import search
+from producer.table import Version, open_table
 from producer.table import history as versions
-from producer.table import open_table
 from producer.table.state import TableState
 from producer.verify import verify as examine
 from schemas.errors import TableError
@@ -20,15 +20,14 @@ from schemas.errors import TableError
 @click.argument("table")
 @click.option("--json", "as_json", is_flag=True)
 def history(table: str, as_json: bool) -> int:
-    """List the versions of TABLE: when, by which run, how many rows, of which fingerprint."""
+    """List the versions of TABLE: when, by which run, in which mode, what it did, and of which fingerprint."""
     for version in versions(table):
         if as_json:
             click.echo(version.model_dump_json())
             continue
         when = datetime.fromtimestamp(version.at, UTC)
-        rows = "" if version.rows is None else f"{version.rows:,} rows"
         click.echo(
-            f"version {version.version}  {when:%Y-%m-%d %H:%M:%S}  {version.operation}  {rows}"
+            f"version {version.version}  {when:%Y-%m-%d %H:%M:%S}  {version.mode or version.operation}  {_did(version)}"
             f"  run {version.run or '-'}  fingerprint {(version.fingerprint or '-')[:12]}"
         )
     return 0
@@ -79,6 +78,11 @@ def verify(table: str, sample: int, **options: Any) -> int:
         click.echo(f"{finding.check}  {finding.where}: {finding.detail}")
     click.echo("no findings" if not findings else f"{findings} finding(s)", err=True)
     return 1 if findings else 0
+
+
+def _did(version: Version) -> str:
+    counts = {"embedded": version.rows, "reused": version.reused, "deleted": version.deleted}
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count is not None)
 
 
 def _existing(table: str) -> TableState:

@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from producer.source.columns import Columns, Wanted
@@ -20,10 +22,18 @@ from schemas.run import SourceOptions
 
 
 class SourceBatch(NamedTuple):
-    """Rows of one file, in payload schema, and the place of the first of them."""
+    """Rows of one file, in payload schema, and the place where they begin.
+
+    Where rows were left out, `offsets` are how far from that place each of the others is.
+    """
 
     rows: pa.RecordBatch
     start: Cursor
+    offsets: npt.NDArray[np.int64] | None = None
+
+    def after(self, rows: int) -> Cursor:
+        """The place after so many of the rows."""
+        return self.start.plus(rows if self.offsets is None else int(self.offsets[rows - 1]) + 1)
 
 
 class Rows(Protocol):

@@ -1,23 +1,31 @@
 """The table: a folder of parts and a Delta log over them. Knows no queue and no model."""
 
-from producer.table.check import check_table
+from producer.table.base import check_base
+from producer.table.check import check_covered, check_table, spec_changes
 from producer.table.commit import commit, committed_version
 from producer.table.history import Version, history
 from producer.table.parts import Part, list_parts, sweep
+from producer.table.planned import Planned, load_plan, save_plan
 from producer.table.read import read
 from producer.table.state import TableState, open_table, read_record
 
 __all__ = [
     "Part",
+    "Planned",
     "TableState",
     "Version",
+    "check_base",
+    "check_covered",
     "check_table",
     "commit",
     "committed_version",
     "history",
     "list_parts",
+    "load_plan",
     "open_table",
     "read",
     "read_record",
+    "save_plan",
+    "spec_changes",
     "sweep",
 ]

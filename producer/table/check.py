@@ -11,7 +11,7 @@ from producer.table.user import user_name
 from schemas.errors import TableError
 from schemas.run import Mode
 from schemas.spec import Spec
-from schemas.store import Store
+from schemas.store import CALIBRATED, Store
 
 _REPLACE = "--mode replace embeds everything into the next version; or choose another table"
 
@@ -25,17 +25,25 @@ def check_table(
     state = open_table(table)
     if state is None or mode == "replace":
         return state
-    if state.fingerprint != spec.fingerprint:
-        changes = "\n".join(f"    {line}" for line in spec_changes(state.spec, spec))
-        raise TableError(f"{table} holds vectors that were made otherwise:\n{changes}", way_out=_REPLACE)
     if state.store != store:
         raise TableError(f"{table} keeps its vectors as {state.store}, the run asks for {store}", way_out=_REPLACE)
     differing = _differing_columns(state.schema, schema)
     if differing:
         raise TableError(f"{table} has other columns than the run: {'; '.join(differing)}", way_out=_REPLACE)
+    if store in CALIBRATED and state.ranges is None and state.fingerprint == spec.fingerprint:
+        raise TableError(f"the ranges of the {store} codes in {table} are lost: none can be added", way_out=_REPLACE)
+    return state
+
+
+def check_covered(table: str, *, state: TableState, spec: Spec, mode: Mode, absent: int) -> None:
+    """Refuse an upsert that would leave vectors of two specs in one version; `absent` rows the source cannot renew."""
+    if mode != "upsert" or not absent or state.fingerprint == spec.fingerprint:
+        return
+    changes = "\n".join(f"    {line}" for line in spec_changes(state.spec, spec))
     raise TableError(
-        f"{table} has a version {state.version}, and runs that only add what changed (mode {mode}) are not built yet",
-        way_out=_REPLACE,
+        f"{table} holds vectors that were made otherwise:\n{changes}\n"
+        f"and {absent} of its rows are not in this source, so they cannot be embedded again",
+        way_out="--mode sync drops those rows, --mode replace makes the table anew; or choose another table",
     )
 
 

@@ -4,19 +4,20 @@ Before the commit no Delta reader sees anything of the run; after it, all. The r
 application transaction, so a run that is committed already is found out and not committed again.
 """
 
-import json
 import os
 from collections.abc import Sequence
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError
-from deltalake.transaction import AddAction, create_table_with_add_actions
+from deltalake.transaction import create_table_with_add_actions
 
-from producer.table.log import FINGERPRINT_KEY, RANGES_KEY, ROWS_KEY, RUN_KEY, SPEC_KEY, STORE_KEY, USER_KEY
+from producer.table.actions import added, properties
+from producer.table.base import check_moves
+from producer.table.log import RUN_KEY
 from producer.table.parts import Part
-from producer.table.user import user_name
-from schemas.errors import RunFailed, TableError
+from producer.table.step import publish_step
+from schemas.errors import RunFailed
 from schemas.footer import read_footer
 from schemas.run import RunRecord
 
@@ -24,17 +25,20 @@ _TRIES = 5
 
 
 def commit(record: RunRecord, parts: Sequence[Part]) -> int:
-    """Publish the parts of a run; gives the version they are in, also where that was done before."""
+    """Publish the parts of a run; gives the version they are in, also where that was done before.
+
+    A run that changes no row of the table makes no version; what it gives is the present one.
+    """
     parts = sorted(parts, key=lambda part: part.receipt.job)
     for _ in range(_TRIES):
         log = DeltaTable(record.table) if DeltaTable.is_deltatable(record.table) else None
         if log is not None and log.transaction_version(record.run) is not None:
             return _version_of(log, record.run)
         _check_complete(record, parts)
-        _check_any(record, parts)
-        _check_base(record, log)
+        check_moves(record, log)
         try:
-            _publish(record, [part for part in parts if part.rows], log)
+            if not _publish(record, [part for part in parts if part.rows], log):
+                return DeltaTable(record.table).version()
         except DeltaError as error:
             # Another commit came first: look at the table as it is now.
             reason = error
@@ -52,33 +56,18 @@ def committed_version(table: str, run: str) -> int | None:
     return _version_of(log, run) if log is not None and log.transaction_version(run) is not None else None
 
 
-def _publish(record: RunRecord, parts: list[Part], log: DeltaTable | None) -> None:
-    ranges = {} if record.ranges is None else {RANGES_KEY: record.ranges.model_dump_json()}
-    properties = CommitProperties(
-        custom_metadata={
-            RUN_KEY: record.run,
-            FINGERPRINT_KEY: record.spec.fingerprint,
-            SPEC_KEY: record.spec.model_dump_json(),
-            STORE_KEY: record.store,
-            **ranges,
-            ROWS_KEY: str(sum(part.rows for part in parts)),
-            USER_KEY: user_name(),
-        },
-        app_transactions=[Transaction(record.run, 1)],
-        max_commit_retries=0,
-    )
+def _publish(record: RunRecord, parts: list[Part], log: DeltaTable | None) -> bool:
+    if record.step is not None and log is not None:
+        return publish_step(record, record.step, parts, log)
+    _check_any(record, parts)
     schema = Schema.from_arrow(_schema(record, parts[0]))
-    actions = [_add(part) for part in parts]
+    actions, said = [added(part) for part in parts], properties(record, parts)
     if log is None:
-        create_table_with_add_actions(record.table, schema, actions, mode="error", commit_properties=properties)
+        create_table_with_add_actions(record.table, schema, actions, mode="error", commit_properties=said)
     else:
         # "overwrite" removes every file of the version that was read, and takes over the schema.
-        log.create_write_transaction([*actions], "overwrite", schema, partition_by=[], commit_properties=properties)
-
-
-def _add(part: Part) -> AddAction:
-    written_ms = int(part.receipt.durable_at * 1000)
-    return AddAction(part.path, part.size_bytes, {}, written_ms, True, json.dumps({"numRecords": part.rows}))
+        log.create_write_transaction([*actions], "overwrite", schema, partition_by=[], commit_properties=said)
+    return True
 
 
 def _schema(record: RunRecord, part: Part) -> pa.Schema:
@@ -100,10 +89,10 @@ def _check_complete(record: RunRecord, parts: list[Part]) -> None:
             break
         expected = receipt.source.end
     else:
-        if expected[2] == record.rows:
+        if expected[2] == record.end:
             return
     raise RunFailed(
-        f"run {record.run} is not complete: {expected[2]} of its {record.rows} rows are in parts, up to a missing one",
+        f"run {record.run} is not complete: {expected[2]} of its {record.end} rows are in parts, up to a missing one",
         way_out=f"vecmill resume {record.run}",
     )
 
@@ -113,14 +102,6 @@ def _check_any(record: RunRecord, parts: list[Part]) -> None:
         raise RunFailed(
             f"no row of run {record.run} has a vector: nothing to commit, the table stays as it is",
             way_out=f"the reasons are in {os.path.join(record.table, '_errors', record.run)}",
-        )
-
-
-def _check_base(record: RunRecord, log: DeltaTable | None) -> None:
-    if log is not None and record.mode != "replace":
-        raise TableError(
-            f"{record.table} has got a version {log.version()} from another run since run {record.run} began",
-            way_out="run again with --mode replace, or into another table",
         )
 
 

@@ -2,19 +2,35 @@
 
 from typing import Any
 
-from producer.table.log import FINGERPRINT_KEY, ROWS_KEY, RUN_KEY, USER_KEY, commit_of, open_log
+from producer.table.log import (
+    DELETED_KEY,
+    FINGERPRINT_KEY,
+    MODE_KEY,
+    REUSED_KEY,
+    ROWS_KEY,
+    RUN_KEY,
+    USER_KEY,
+    commit_of,
+    open_log,
+)
 from schemas.record import Record
 
 
 class Version(Record):
-    """One version. `run` and `fingerprint` are those of its rows; `rows` and `user` are known of runs' commits only."""
+    """One version. `run` and `fingerprint` are those of its rows; the rest is known of runs' commits only.
+
+    `rows` are those that the run embedded, `reused` and `deleted` what it did with the others of the version before.
+    """
 
     version: int
     at: float
     operation: str
     run: str | None
     fingerprint: str | None
+    mode: str | None = None
     rows: int | None
+    reused: int | None = None
+    deleted: int | None = None
     user: str | None
 
 
@@ -25,13 +41,19 @@ def history(table: str) -> list[Version]:
 
 
 def _version(entry: dict[str, Any], commit: dict[str, Any]) -> Version:
-    rows = entry.get(ROWS_KEY)
     return Version(
         version=entry["version"],
         at=entry["timestamp"] / 1000,
         operation=entry["operation"],
         run=commit.get(RUN_KEY),
         fingerprint=commit.get(FINGERPRINT_KEY),
-        rows=None if rows is None else int(rows),
+        mode=entry.get(MODE_KEY),
+        rows=_number(entry, ROWS_KEY),
+        reused=_number(entry, REUSED_KEY),
+        deleted=_number(entry, DELETED_KEY),
         user=entry.get(USER_KEY),
     )
+
+
+def _number(entry: dict[str, Any], key: str) -> int | None:
+    return int(entry[key]) if key in entry else None

@@ -17,6 +17,9 @@ SPEC_KEY = "vecmill.spec"
 STORE_KEY = "vecmill.store"
 RANGES_KEY = "vecmill.ranges"
 ROWS_KEY = "vecmill.rows"
+MODE_KEY = "vecmill.mode"
+REUSED_KEY = "vecmill.reused"
+DELETED_KEY = "vecmill.deleted"
 USER_KEY = "vecmill.user"
 
 
@@ -48,6 +51,12 @@ def live_files(log: DeltaTable, table: str) -> list[LiveFile]:
         for row in actions.to_pylist()
     ]
     return sorted(files)
+
+
+def logged_paths(log: DeltaTable, table: str) -> dict[str, str]:
+    """The files of the opened version: their whole paths, and how the log spells them."""
+    listed = pa.table(log.get_add_actions(flatten=True)).column("path").to_pylist()
+    return {os.path.join(table, unquote(path)): path for path in listed}
 
 
 def commit_of(history: list[dict[str, Any]], version: int) -> dict[str, Any] | None:

@@ -35,7 +35,7 @@ def sweep(table: str, run: str) -> int:
     swept = 0
     for folder in run, os.path.join("_errors", run):
         for name in _names(table, folder):
-            if name.startswith(".part-") and name.endswith(".tmp"):
+            if name.startswith((".part-", ".kept-")) and name.endswith(".tmp"):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(os.path.join(table, folder, name))
                     swept += 1

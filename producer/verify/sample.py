@@ -3,7 +3,7 @@
 The encoder is given, and what counts as equal.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,8 @@ from producer.source import open_source
 from producer.table.log import LiveFile
 from producer.verify.compare import Compare
 from producer.verify.finding import Finding
-from schemas.run import RunRecord
+from schemas.errors import SourceError
+from schemas.run import RunRecord, SourceOptions
 from schemas.store import Vectors
 from schemas.text import text_hash
 
@@ -25,7 +26,7 @@ _ENCODED_AT_ONCE = 256
 
 
 def check_sample(
-    files: list[LiveFile], count: int, encode: Encode, *, record: RunRecord | None, compare: Compare
+    files: list[LiveFile], count: int, encode: Encode, *, records: Sequence[RunRecord], compare: Compare
 ) -> Iterator[Finding]:
     """The rows of a random sample whose vectors are not what the model gives for their texts."""
     rows = _sample(files, count)
@@ -33,12 +34,12 @@ def check_sample(
         return
     if "text" in rows.column_names:
         texts: dict[int, str] = dict(enumerate(rows.column("text").to_pylist()))
-    elif record is not None:
-        texts = _texts_of_source(rows, record)
+    elif records:
+        texts = _texts_of_sources(rows, records)
     else:
         yield Finding(check="sample", where="_runs", detail="neither a text column nor the run's record: not compared")
         return
-    yield from _text_findings(rows, texts)
+    yield from _text_findings(rows, texts, may_lack=_may_lack(records))
     yield from _vector_findings(rows, texts, encode, compare)
 
 
@@ -63,11 +64,29 @@ def _rows(file: LiveFile, wanted: npt.NDArray[np.int64]) -> pa.Table:
         return parquet.read(names).take(pa.array(wanted))
 
 
-def _texts_of_source(rows: pa.Table, record: RunRecord) -> dict[int, str]:
-    """The texts of the sampled rows, found in the source by their ids; one pass, stopped when all are found."""
-    wanted = {id_: index for index, id_ in enumerate(rows.column("id").to_pylist())}
+def _texts_of_sources(rows: pa.Table, records: Sequence[RunRecord]) -> dict[int, str]:
+    """The texts of the sampled rows, found by their ids: in the source of the latest run, else in those before it.
+
+    An older source may be gone, or hold other columns by now; then its rows are not compared.
+    """
     found: dict[int, str] = {}
-    for batch in open_source(record.source).batches():
+    ids = rows.column("id").to_pylist()
+    for number, source in enumerate(dict.fromkeys(record.source for record in records)):
+        wanted = {id_: index for index, id_ in enumerate(ids) if index not in found}
+        if not wanted:
+            break
+        try:
+            found.update(_texts_of_source(wanted, source))
+        except SourceError:
+            if number == 0:
+                raise
+    return found
+
+
+def _texts_of_source(wanted: dict[str, int], source: SourceOptions) -> dict[int, str]:
+    """The texts that a source has for some ids; one pass, stopped when all are found."""
+    found: dict[int, str] = {}
+    for batch in open_source(source).batches():
         for id_, text in zip(batch.rows.column("id").to_pylist(), batch.rows.column("text").to_pylist(), strict=True):
             if id_ in wanted and text is not None:
                 found[wanted[id_]] = text
@@ -76,12 +95,21 @@ def _texts_of_source(rows: pa.Table, record: RunRecord) -> dict[int, str]:
     return found
 
 
-def _text_findings(rows: pa.Table, texts: dict[int, str]) -> Iterator[Finding]:
-    """Rows whose text is gone or is another one now; these are left out of the comparison."""
+def _may_lack(records: Sequence[RunRecord]) -> bool:
+    """Whether the latest run left rows in place that its source did not have."""
+    return bool(records) and records[0].mode == "upsert" and records[0].step is not None
+
+
+def _text_findings(rows: pa.Table, texts: dict[int, str], *, may_lack: bool) -> Iterator[Finding]:
+    """Rows whose text is gone or is another one now; these are left out of the comparison.
+
+    After an upsert the table may hold rows that its sources no longer have.
+    """
     hashes = rows.column("text_hash").to_pylist()
     for index, id_ in enumerate(rows.column("id").to_pylist()):
         if index not in texts:
-            yield Finding(check="sample", where=id_, detail="the row is no longer in the source")
+            if not may_lack:
+                yield Finding(check="sample", where=id_, detail="the row is no longer in the source")
         elif text_hash(texts[index]) != hashes[index]:
             del texts[index]
             yield Finding(check="sample", where=id_, detail="its text is not the one that was embedded")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from producer.table.history import history
 from producer.table.log import live_files, open_log
 from producer.table.state import TableState, open_table, read_record
 from producer.verify.compare import comparison
@@ -11,6 +12,7 @@ from producer.verify.rows import check_file
 from producer.verify.sample import Encode, check_sample
 from schemas.errors import TableError
 from schemas.footer import read_footer
+from schemas.run import RunRecord
 
 
 def verify(
@@ -20,7 +22,6 @@ def verify(
     state = open_table(table)
     if state is None:
         raise TableError(f"there is no table at {table}: nothing was committed there yet")
-    record = read_record(table, state.run)
     files = live_files(open_log(table), table)
     broken = set()
     for number, file in enumerate(files, start=1):
@@ -35,7 +36,21 @@ def verify(
     if encode is not None and sample:
         dtype = _coarser(state.store, _dtype(state, [file.path for file in whole]))
         compare = comparison(state.store, state.ranges, dtype)
-        yield from check_sample(whole, sample, encode, record=record, compare=compare)
+        yield from check_sample(whole, sample, encode, records=_records(table, state), compare=compare)
+
+
+def _records(table: str, state: TableState) -> list[RunRecord]:
+    """The runs that the rows may be of, the latest first: back to the one that made the whole of a version."""
+    runs = [state.run, *(one.run for one in history(table) if one.version <= state.version and one.run is not None)]
+    found = []
+    for run in dict.fromkeys(runs):
+        record = read_record(table, run)
+        if record is None:
+            continue
+        found.append(record)
+        if record.step is None:
+            break
+    return found
 
 
 def _dtype(state: TableState, paths: list[str]) -> str:

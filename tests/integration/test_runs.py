@@ -104,7 +104,12 @@ def test_a_table_is_replaced_only_when_that_is_asked_for(
     table = tmp_path / "table"
     command = ["embed", corpus(300), "--model", tiny_model, "--to", table, "--workers", "1", "--json"]
     assert outcome(vecmill.run(*command))["version"] == 0
-    for more, word in ([], "--mode replace"), (["--keep-text"], "other columns"), (["--max-tokens", "8"], "max_tokens"):
+    other = ["--max-tokens", "8", "--limit", "250"]
+    for more, word in (
+        (["--store", "int8"], "--mode replace"),
+        (["--keep-text"], "other columns"),
+        (other, "max_tokens"),
+    ):
         refused = vecmill.run(*command, *more)
         assert refused.returncode == 2, refused.stderr
         assert word in refused.stderr

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from schemas.footer import read_footer
 from schemas.job import errors_path, part_path
+from schemas.layout import writer_options
 from schemas.receipt import RANGES_KEY, RECEIPT_KEY, SPEC_KEY, STORE_KEY, Receipt
 from schemas.run import RunRecord
 from worker.output.folder import LocalFolder
@@ -23,7 +24,6 @@ from worker.output.part import Encoded, build_part
 
 VERSIONS_KEY = b"vecmill.versions"
 _LIBRARIES = ("vecmill", "pyarrow", "numpy", "torch", "transformers", "tokenizers")
-_VECTOR_LEAF = "embedding.list.element"
 
 
 def write_part(
@@ -54,20 +54,7 @@ def read_receipt(path: str) -> Receipt | None:
 
 
 def _write_rows(stream: BinaryIO, rows: pa.Table, record: RunRecord, receipt: Receipt, started: float) -> Receipt:
-    flat = [field.name for field in rows.schema if not pa.types.is_nested(field.type)]
-    # Unit vectors in zstd: 0.92 of their size as they are, 0.84 when split by bytes, and no slower. Their
-    # dictionary and statistics would cost time and help nobody. Codes are at most 256 different numbers: with a
-    # dictionary one takes a byte or less, without one Parquet gives it four.
-    quantized = not pa.types.is_floating(rows.schema.field("embedding").type.value_type)
-    plain = {"id", "text", "text_hash"}
-    with pq.ParquetWriter(
-        stream,
-        rows.schema,
-        compression="zstd",
-        use_dictionary=[*(name for name in flat if name not in plain), *([_VECTOR_LEAF] if quantized else [])],
-        write_statistics=[name for name in flat if name not in ("text", "text_hash")],
-        column_encoding=None if quantized else {_VECTOR_LEAF: "BYTE_STREAM_SPLIT"},
-    ) as writer:
+    with pq.ParquetWriter(stream, rows.schema, **writer_options(rows.schema)) as writer:
         writer.write_table(rows)
         seconds = receipt.seconds.model_copy(update={"write": time.perf_counter() - started})
         receipt = receipt.model_copy(update={"seconds": seconds, "durable_at": time.time()})

@@ -1,15 +1,17 @@
 """What a table may be before a run, and how a refusal reads."""
 
 import os
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from producer.table import check_table, open_table, read_record
+from producer.table import check_covered, check_table, open_table, read_record
 from schemas.arrow import part_schema
 from schemas.errors import TableError
 from schemas.run import SourceOptions
+from schemas.store import Ranges
 from tests.unit.parts import a_record, a_spec
 from tests.unit.table.test_commit import committed
 
@@ -64,17 +66,21 @@ def test_a_delta_table_of_others_is_refused(tmp_path):
 
 
 def test_another_fingerprint_is_told_as_what_differs(table):
+    spec = a_spec(prompt="query: ", max_tokens=128)
+    state = check(table, spec=spec)
     with pytest.raises(TableError) as error:
-        check(table, spec=a_spec(prompt="query: ", max_tokens=128))
+        check_covered(str(table), state=state, spec=spec, mode="upsert", absent=3)
     assert "prompt: '' in the table, 'query: ' in the run" in str(error.value)
     assert "max_tokens: None in the table, 128 in the run" in str(error.value)
     assert "dims" not in str(error.value)
     assert "--mode replace" in str(error.value)
+    for mode, absent in ("upsert", 0), ("sync", 3):
+        check_covered(str(table), state=state, spec=spec, mode=mode, absent=absent)
 
 
 def test_where_the_model_lies_does_not_matter(table):
-    with pytest.raises(TableError, match="not built yet"):
-        check(table, spec=a_spec(model="/elsewhere"))
+    state = check(table, spec=a_spec(model="/elsewhere"))
+    check_covered(str(table), state=state, spec=a_spec(model="/elsewhere"), mode="upsert", absent=3)
 
 
 def test_other_columns_are_named(table):
@@ -89,9 +95,21 @@ def test_replace_takes_any_table_of_ours(table):
 
 
 @pytest.mark.parametrize("mode", ["upsert", "sync"])
-def test_incremental_runs_are_refused_for_now(table, mode):
-    with pytest.raises(TableError, match="not built yet"):
-        check(table, mode=mode)
+def test_a_run_may_go_on_top_of_a_version_of_the_same_columns_and_store(table, mode):
+    assert check(table, mode=mode).version == 0
+    with pytest.raises(TableError, match="keeps its vectors as float32"):
+        check_table(str(table), spec=a_spec(), schema=SCHEMA, mode=mode, store="int8")
+
+
+def test_codes_whose_ranges_are_lost_take_no_more(tmp_path):
+    ranges = Ranges(least=(-1.0,) * 8, greatest=(1.0,) * 8)
+    committed(a_record(tmp_path / "t", rows=25, store="int8", ranges=ranges))
+    options = {"spec": a_spec(), "schema": part_schema([], keep_text=False, store="int8"), "store": "int8"}
+    assert check_table(str(tmp_path / "t"), mode="upsert", **options).ranges == ranges
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("producer.table.check.open_table", lambda table: replace(open_table(table), ranges=None))
+        with pytest.raises(TableError, match="ranges"):
+            check_table(str(tmp_path / "t"), mode="upsert", **options)
 
 
 def test_the_spec_is_found_without_the_history(table, monkeypatch):

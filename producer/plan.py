@@ -1,0 +1,99 @@
+"""What a run has to do to a table that has a version, and reading only the rows that need a vector.
+
+A plan follows from the source, the version and the mode alone. It is kept beside the run's record, so that whoever
+goes on with the run sees the same jobs; where that file is lost, the plan is made again.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from producer.bits import Bits
+from producer.compare import compare
+from producer.join import KEYS
+from producer.source import START, Cursor, Rows, Source, SourceBatch
+from producer.table import Planned, TableState, load_plan, open_table, save_plan
+from producer.table.keys import count_rows, keys_of
+from producer.table.log import live_files, open_log
+from schemas.errors import UsageError
+from schemas.run import Changes, RunRecord
+from schemas.text import text_hash
+
+
+def made_plan(record: RunRecord, source: Source, state: TableState) -> tuple[RunRecord, Planned]:
+    """The record with what it changes, and which rows these are; vectors of another fingerprint are all made anew."""
+    files = live_files(open_log(record.table, state.version), record.table)
+    base_rows = sum(map(count_rows, files))
+    found = compare(
+        lambda: keys_of_source(source), lambda: keys_of(files), source_rows=record.rows, version_rows=base_rows
+    )
+    absent = found.absent.count()
+    anew = state.fingerprint != record.spec.fingerprint
+    delete = found.absent if record.mode == "sync" and absent and not anew else Bits(0)
+    planned = Planned(found.embed, delete)
+    changes = Changes(
+        new=found.new,
+        changed=record.rows - found.new if anew else found.changed,
+        reused=0 if anew else record.rows - found.new - found.changed,
+        absent=absent,
+        deleted=absent if record.mode == "sync" else 0,
+        anew=anew,
+        end=found.embed.end(),
+        base_rows=base_rows,
+        digest=planned.digest,
+    )
+    return record.model_copy(update={"changes": changes}), planned
+
+
+def to_embed(record: RunRecord, source: Source) -> Rows:
+    """The rows of the source that the run's jobs are cut from."""
+    changes = record.step
+    if changes is None:
+        return source
+    planned = load_plan(record, changes) or _made_again(record, source)
+    return Changed(source, planned.embed)
+
+
+class Changed:
+    """The rows of a source that are in a set; a source in itself, with places of the whole one."""
+
+    def __init__(self, source: Rows, rows: Bits) -> None:
+        self._source = source
+        self._rows = rows
+        self._end = rows.end()
+
+    def batches(self, start: Cursor = START) -> Iterator[SourceBatch]:
+        """Those rows from a place on; reading ends with the last of them."""
+        if start.total >= self._end:
+            return
+        for batch in self._source.batches(start):
+            offsets = self._rows.among(batch.start.total, batch.rows.num_rows)
+            if len(offsets):
+                yield SourceBatch(batch.rows.take(pa.array(offsets)), batch.start, offsets)
+            if batch.start.total + batch.rows.num_rows >= self._end:
+                return
+
+
+def keys_of_source(source: Rows) -> Iterator[pa.RecordBatch]:
+    """The keys of all rows; a row whose text cannot be read has no hash."""
+    for batch in source.batches():
+        rows = batch.rows
+        at = np.arange(batch.start.total, batch.start.total + rows.num_rows, dtype=np.int64)
+        hashes = [None if text is None else text_hash(text) for text in rows.column("text").to_pylist()]
+        columns = [pa.array(at), rows.column("id"), rows.column("chunk"), pa.array(hashes, pa.binary())]
+        yield pa.RecordBatch.from_arrays(columns, schema=KEYS)
+
+
+def _made_again(record: RunRecord, source: Source) -> Planned:
+    """The plan of a run whose file was lost; the version that it was made for must still be there."""
+    state = open_table(record.table, record.base_version)
+    if state is not None:
+        again, planned = made_plan(record, source, state)
+        if again.changes == record.changes:
+            save_plan(record, planned)
+            return planned
+    raise UsageError(
+        f"{record.plan_path} in {record.table} is lost, and the version that it was made for is another one now",
+        way_out="start a new run: only what is new or changed is embedded",
+    )

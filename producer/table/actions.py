@@ -1,0 +1,61 @@
+"""What a commit tells the Delta log: the files that come and go, and what the run was. Writes nothing."""
+
+import json
+from collections.abc import Sequence
+
+from deltalake import CommitProperties, Transaction
+from deltalake.transaction import AddAction, RemoveAction
+
+from producer.table.log import (
+    DELETED_KEY,
+    FINGERPRINT_KEY,
+    MODE_KEY,
+    RANGES_KEY,
+    REUSED_KEY,
+    ROWS_KEY,
+    RUN_KEY,
+    SPEC_KEY,
+    STORE_KEY,
+    USER_KEY,
+    LiveFile,
+)
+from producer.table.parts import Part
+from producer.table.user import user_name
+from schemas.run import RunRecord
+
+
+def added(part: Part) -> AddAction:
+    """A part that comes in."""
+    return file_added(LiveFile(part.path, part.rows, part.size_bytes), int(part.receipt.durable_at * 1000))
+
+
+def file_added(file: LiveFile, written_ms: int) -> AddAction:
+    """A file that comes in; its path is relative to the table."""
+    return AddAction(file.path, file.size_bytes, {}, written_ms, True, json.dumps({"numRecords": file.rows}))
+
+
+def file_removed(path: str, size_bytes: int, now_ms: int) -> RemoveAction:
+    """A file that goes; its path is as the log has it."""
+    return RemoveAction(path, True, now_ms, size_bytes)
+
+
+def properties(record: RunRecord, parts: Sequence[Part]) -> CommitProperties:
+    """What the history keeps of the run, and the transaction that makes a second commit of it impossible."""
+    ranges = {} if record.ranges is None else {RANGES_KEY: record.ranges.model_dump_json()}
+    changes = record.changes
+    counts = {} if changes is None else {REUSED_KEY: str(changes.reused), DELETED_KEY: str(changes.deleted)}
+    said = {
+        RUN_KEY: record.run,
+        FINGERPRINT_KEY: record.spec.fingerprint,
+        SPEC_KEY: record.spec.model_dump_json(),
+        STORE_KEY: record.store,
+        MODE_KEY: record.mode,
+        **ranges,
+        **counts,
+        ROWS_KEY: str(sum(part.rows for part in parts)),
+        USER_KEY: user_name(),
+    }
+    # No retries of delta-rs's own: they would not look again at what another commit has done.
+    return CommitProperties(
+        custom_metadata=said, app_transactions=[Transaction(record.run, 1)], max_commit_retries=0
+    )  # fmt: skip

@@ -1,0 +1,46 @@
+"""The keys of files and parts of a table, streamed. Reads no vectors."""
+
+import os
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from producer.bits import Bits
+from producer.join import KEYS
+from producer.table.log import LiveFile
+from producer.table.parts import Part
+from schemas.errors import TableError
+
+_BATCH_ROWS = 65_536
+
+
+def keys_of(files: Iterable[LiveFile], *, only: Bits | None = None) -> Iterator[pa.RecordBatch]:
+    """The keys of all rows of some files, numbered through; or only those whose numbers are in a set."""
+    first = 0
+    for file in files:
+        for batch in _batches(file.path):
+            at = np.arange(first, first + batch.num_rows, dtype=np.int64)
+            keys = pa.RecordBatch.from_arrays([pa.array(at), *batch.columns], schema=KEYS)
+            yield keys if only is None else keys.take(pa.array(only.among(first, batch.num_rows)))
+            first += batch.num_rows
+
+
+def keys_of_parts(table: str, parts: Iterable[Part]) -> Iterator[pa.RecordBatch]:
+    """The keys of the rows of some parts."""
+    yield from keys_of(LiveFile(os.path.join(table, part.path), part.rows, part.size_bytes) for part in parts)
+
+
+def count_rows(file: LiveFile) -> int:
+    """What the log says, else the file."""
+    return int(pq.read_metadata(file.path).num_rows) if file.rows is None else file.rows
+
+
+def _batches(path: str) -> Iterator[pa.RecordBatch]:
+    try:
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as parquet:
+            for batch in parquet.iter_batches(_BATCH_ROWS, columns=["id", "chunk", "text_hash"]):
+                yield batch.select(["id", "chunk", "text_hash"])
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(f"cannot read {path}, a file of the table: {error}", way_out="vecmill verify") from error

@@ -1,0 +1,97 @@
+"""Taking rows out of a version whose files hold other rows, too. Knows files and keys, no source.
+
+The files that lose rows are written again without them, beside the run's parts, under a name that follows from the
+version, the file's place in it and the rows that go: whoever repeats a commit finds the same file, and no file is
+ever changed.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from producer.bits import Bits
+from producer.join import Keys, join
+from producer.table.keys import count_rows, keys_of
+from producer.table.log import LiveFile
+from schemas.errors import TableError
+from schemas.layout import writer_options
+
+_BATCH_ROWS = 8_192
+_DOOMED = """
+    SELECT version.at AS at FROM version
+    SEMI JOIN outgoing ON version.id = outgoing.id AND version.chunk = outgoing.chunk
+"""
+
+
+class Rewritten(NamedTuple):
+    """What happens to the files of a version: those that go, and what comes in their place (paths in the table)."""
+
+    gone: list[LiveFile]
+    kept: list[LiveFile]
+
+
+def without(files: Sequence[LiveFile], outgoing: Keys, *, table: str, run: str, version: int) -> Rewritten:
+    """Take the rows with these keys out of the files of a version."""
+    sizes = [count_rows(file) for file in files]
+    doomed = _doomed(files, outgoing, sum(sizes))
+    gone, kept = [], []
+    first = 0
+    for number, (file, size) in enumerate(zip(files, sizes, strict=True)):
+        rows = doomed.among(first, size)
+        first += size
+        if len(rows) == 0:
+            continue
+        gone.append(file)
+        if len(rows) < size:
+            which = hashlib.blake2b(rows.tobytes(), digest_size=4).hexdigest()
+            kept.append(_rewrite(file, rows, table, f"{run}/kept-{version:08d}-{number:08d}-{which}.parquet"))
+    return Rewritten(gone, kept)
+
+
+def _doomed(files: Sequence[LiveFile], outgoing: Keys, rows: int) -> Bits:
+    def collect(answer: Iterator[pa.RecordBatch]) -> Bits:
+        found = Bits(rows)
+        for batch in answer:
+            found.add(batch.column("at").to_numpy(zero_copy_only=False))
+        return found
+
+    return join(_DOOMED, {"version": lambda: keys_of(files), "outgoing": outgoing}, collect)
+
+
+def _rewrite(file: LiveFile, leaving: npt.NDArray[np.int64], table: str, name: str) -> LiveFile:
+    """The file without some of its rows; its footer still says how the others were made."""
+    path = os.path.join(table, name)
+    if not os.path.exists(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        folder, last = os.path.split(path)
+        temporary = os.path.join(folder, f".{last}.{secrets.token_hex(8)}.tmp")
+        try:
+            _copy(file.path, temporary, leaving)
+        except (pa.ArrowException, OSError) as error:
+            raise TableError(f"cannot write {path} from {file.path}: {error}", way_out="vecmill verify") from error
+        os.replace(temporary, path)
+    rows = pq.read_metadata(path).num_rows
+    return LiveFile(name, rows, os.path.getsize(path))
+
+
+def _copy(source: str, target: str, leaving: npt.NDArray[np.int64]) -> None:
+    with pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20) as parquet, open(target, "xb") as stream:
+        schema = parquet.schema_arrow.remove_metadata()
+        said = {key: text for key, text in (parquet.metadata.metadata or {}).items() if key.startswith(b"vecmill.")}
+        first = 0
+        with pq.ParquetWriter(stream, schema, **writer_options(schema)) as writer:
+            for batch in parquet.iter_batches(_BATCH_ROWS):
+                mine = leaving[(leaving >= first) & (leaving < first + batch.num_rows)] - first
+                staying = np.setdiff1d(np.arange(batch.num_rows), mine, assume_unique=True)
+                writer.write_batch(batch.take(pa.array(staying)).replace_schema_metadata(None))
+                first += batch.num_rows
+            writer.add_key_value_metadata(said)
+        stream.flush()
+        os.fsync(stream.fileno())
