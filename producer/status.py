@@ -2,7 +2,7 @@
 
 from producer.broker import Broker
 from producer.carry_out import receipts
-from producer.ledger import living_workers, queued
+from producer.ledger import living_workers, malformed, queued
 from producer.table import committed_version
 from schemas.record import Record
 from schemas.run import RunRecord
@@ -24,6 +24,7 @@ class RunStatus(Record):
     queued: int
     workers: int
     version: int | None
+    malformed: int = 0
     reason: str = ""
 
     def line(self) -> str:
@@ -35,6 +36,8 @@ class RunStatus(Record):
             text += f"  {self.queued} queued, {self.workers} workers"
         if self.failed:
             text += f"  {self.failed:,} failed rows"
+        if self.malformed:
+            text += f"  {self.malformed:,} malformed queue elements were put aside"
         if self.version is not None:
             text += f"  version {self.version}"
         return f"{text}  {self.table}" + (f"\n  {self.reason}" if self.reason else "")
@@ -59,6 +62,7 @@ def of_broker(broker: Broker, run: str) -> RunStatus | None:
         in_flight=progress.leased,
         queued=queued(broker.client),
         workers=len(living_workers(broker.client)),
+        malformed=malformed(broker.client),
         version=committed_version(record.table, record.run) if progress.state == "committed" else None,
         reason=progress.reason or "; ".join(f"job {job}: {why}" for job, why in list(ledger.causes().items())[:3]),
     )
