@@ -22,7 +22,7 @@ def jobs_waiting(client: redis.Redis, run: str) -> set[int]:
             _, named, _ = json.loads(base64.b64decode(json.loads(element)["body"]))
             if named["run"] == run:
                 found.add(int(named["job"]))
-        except (ValueError, KeyError, TypeError):
+        except Exception:  # whatever bytes can provoke: too deep, too large, of another shape
             continue
     return found
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from producer.broker import Broker
 from producer.carry_out import receipts
-from producer.ledger import Ledger, Progress, living_workers, queued
+from producer.ledger import Ledger, Progress, living_workers, malformed, queued
 from producer.table import committed_version
 from schemas.record import Record
 from schemas.run import RunRecord
@@ -26,6 +26,7 @@ class RunStatus(Record):
     queued: int
     workers: int
     version: int | None
+    malformed: int = 0
     reason: str = ""
 
     def line(self) -> str:
@@ -37,6 +38,8 @@ class RunStatus(Record):
             text += f"  {self.queued} queued, {self.workers} workers"
         if self.failed:
             text += f"  {self.failed:,} failed rows"
+        if self.malformed:
+            text += f"  {self.malformed:,} malformed queue elements were put aside"
         if self.version is not None:
             text += f"  version {self.version}"
         return f"{text}  {self.table}" + (f"\n  {self.reason}" if self.reason else "")
@@ -61,6 +64,7 @@ def of_broker(broker: Broker, run: str) -> RunStatus | None:
         in_flight=progress.leased,
         queued=queued(broker.client),
         workers=len(living_workers(broker.client)),
+        malformed=malformed(broker.client),
         version=committed_version(record.table, record.run) if progress.state == "committed" else None,
         reason="; ".join(_reasons(record, ledger, progress)),
     )

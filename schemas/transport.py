@@ -4,8 +4,12 @@ from typing import Any
 
 TASK_NAME = "vecmill.embed"
 QUEUE = "vecmill:queue"
-#: Where a queue element that is no message of ours is put aside.
+#: Where queue elements that are no message of ours are put aside (newest first), and how many there ever were.
 MALFORMED_QUEUE = f"{QUEUE}:malformed"
+MALFORMED_COUNT = f"{QUEUE}:malformed:count"
+#: So many of them are kept, each up to so many bytes; a message of ours is under 2 KiB.
+MOST_MALFORMED = 256
+MOST_ELEMENT_BYTES = 64 * 1024
 
 CELERY_SETTINGS: dict[str, Any] = {
     "task_serializer": "json",

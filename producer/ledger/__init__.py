@@ -16,7 +16,7 @@ from schemas.ledger import HEARTBEAT_SECONDS, RUNS_KEY, WORKERS_KEY, Heartbeat, 
 from schemas.receipt import COUNTERS, Receipt
 from schemas.record import Record
 from schemas.run import RunRecord, RunState
-from schemas.transport import QUEUE
+from schemas.transport import MALFORMED_COUNT, QUEUE
 
 #: A published message that nobody claimed for so long, and that the queue does not hold, was lost.
 UNCLAIMED_SECONDS = 10
@@ -227,6 +227,12 @@ def queued(client: redis.Redis) -> int:
     """Messages that no worker has fetched yet, of all runs."""
     raw: Any = client
     return int(raw.llen(QUEUE))
+
+
+def malformed(client: redis.Redis) -> int:
+    """Queue elements that were no message of ours and were put aside, ever."""
+    raw: Any = client
+    return int(raw.get(MALFORMED_COUNT) or 0)
 
 
 def living_workers(client: redis.Redis) -> list[Heartbeat]:

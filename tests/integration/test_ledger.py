@@ -97,7 +97,7 @@ def test_the_queue_knows_which_jobs_of_a_run_wait_in_it(client: redis.Redis, ser
     queue = JobQueue(server.url)
     queue.publish(RUN, [3, 5])
     queue.publish("another", [7])
-    client.lpush(QUEUE, "no message of ours", '{"body": "x"}')
+    client.lpush(QUEUE, "no message of ours", '{"body": "x"}', "[" * 50_000, b"\xff", "[]")
     assert jobs_waiting(client, RUN) == {3, 5}
     queue.close()
 
@@ -128,6 +128,60 @@ def test_a_job_given_back_rests_before_it_is_claimed_again(client: redis.Redis, 
     assert producer.overdue() == ([], [])
     expire_lease(client, 0)
     assert producer.overdue() == ([0], [])
+
+
+def test_lost_leases_never_make_a_job_dead_and_errors_still_do(client: redis.Redis, producer: ProducerLedger) -> None:
+    job = Job(run=RUN, job=0)
+    for lost in range(3 * MAX_ATTEMPTS):
+        claim = WorkerLedger(client, f"w{lost}").claim(job)
+        assert (claim.verdict, claim.lost, claim.deaths) == (Verdict.GO, lost, ())
+        expire_lease(client, 0)
+    WorkerLedger(client, "refusing").claim(job)
+    WorkerLedger(client, "refusing").give_back(job, "not allowed", retry_seconds=0, attempts=0)
+    claim = WorkerLedger(client, "hopeless").claim(job)
+    assert (claim.verdict, claim.lost) == (Verdict.GO, 3 * MAX_ATTEMPTS)
+    WorkerLedger(client, "hopeless").give_back(job, "no hope", retry_seconds=0, attempts=MAX_ATTEMPTS)
+    assert WorkerLedger(client, "w").claim(job).verdict is Verdict.DEAD
+    assert producer.causes()[0] == "no hope"
+
+
+def test_what_was_tried_when_a_lease_was_lost_is_known_to_the_next(
+    client: redis.Redis, producer: ProducerLedger
+) -> None:
+    job, first, second, third = Job(run=RUN, job=1), *(WorkerLedger(client, name) for name in "abc")
+    first.claim(job)
+    assert first.try_rows(job, "0:3")
+    assert first.try_rows(job, "1:2")
+    expire_lease(client, 1)
+    assert second.claim(job).deaths == ("1:2",)
+    assert not first.try_rows(job, "2:3"), "somebody else has it"
+    assert second.try_rows(job, "1:2")
+    second.abandon(job, "the device is lost")
+    assert third.claim(job).deaths == ("1:2", "1:2")
+    assert producer.causes()[1] == "the device is lost"
+    progress = producer.progress()
+    assert progress is not None
+    assert progress.deaths == 2
+    third.try_rows(job, "0:1")
+    third.give_back(job, "it lives", retry_seconds=0)
+    assert first.claim(job).deaths == ("1:2", "1:2"), "an attempt that ended alive blames no row"
+    first.finish(job, receipt(1))
+    left = [key for key in RunKeys(RUN).of_a_job() if client.hexists(key, "1")]
+    assert left == []
+
+
+def test_a_worker_known_to_be_dead_holds_no_lease(client: redis.Redis, producer: ProducerLedger) -> None:
+    for number, name in enumerate(("dead", "dead", "alive")):
+        WorkerLedger(client, name).claim(Job(run=RUN, job=number))
+    producer.bury("dead")
+    assert producer.overdue() == ([0, 1], [])
+
+
+def test_a_message_of_a_job_that_does_not_exist_leaves_no_trace(client: redis.Redis, producer: ProducerLedger) -> None:
+    producer.set_state("paused")
+    assert WorkerLedger(client, "w").claim(Job(run=RUN, job=10**15)).verdict is Verdict.UNKNOWN
+    producer.set_state("running")
+    assert producer.overdue() == ([], [])
 
 
 @pytest.mark.parametrize(("state", "verdict"), [("paused", Verdict.HELD), ("cancelled", Verdict.HELD)])
