@@ -24,13 +24,14 @@ def attempt(rows: int, poison: set[int], deaths: list[Span]) -> Span | None:
 @given(rows=st.integers(1, 5000), data=st.data())
 def test_the_rows_at_fault_are_found_in_few_deaths(rows: int, data: st.DataObject) -> None:
     poison = data.draw(st.sets(st.integers(0, rows - 1), max_size=4))
+    steps = max(1, math.ceil(round(math.log(rows, 16), 9)))
+    most = len(poison) * (steps + 1)
     deaths: list[Span] = []
     while (died := attempt(rows, poison, deaths)) is not None:
         check_hope(deaths)
         deaths.append(died)
+        assert len(deaths) <= most
     assert set(rows_at_fault(deaths)) == poison
-    steps = max(1, math.ceil(round(math.log(rows, 16), 9)))
-    assert len(deaths) <= len(poison) * (steps + 1)
     assert spans(map(str, deaths)) == deaths
 
 
