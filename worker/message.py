@@ -28,7 +28,7 @@ def read_message(element: bytes) -> dict[str, Any]:
         if known != (TASK_NAME, "application/json", "utf-8", "base64") or headers.get("compression"):
             raise Malformed("another task, type or encoding")
         task = headers["id"]
-        if not (isinstance(task, str) and 0 < len(task) <= 64 and task.isascii() and task.isprintable()):
+        if not (isinstance(task, str) and 0 < len(task) <= 64 and task.isprintable()):
             raise Malformed("no task id")
         arguments, named, _ = json.loads(base64.b64decode(envelope["body"], validate=True))
         job = Job.model_validate(dict(zip(("run", "job"), arguments, strict=False)) | named)

@@ -162,6 +162,8 @@ def test_what_was_tried_when_a_lease_was_lost_is_known_to_the_next(
     progress = producer.progress()
     assert progress is not None
     assert progress.deaths == 2
+    expire_lease(client, 1)
+    assert third.claim(job).deaths == ("1:2", "1:2"), "a lease lost before anything was tried blames no row"
     third.try_rows(job, "0:1")
     third.give_back(job, "it lives", retry_seconds=0)
     assert first.claim(job).deaths == ("1:2", "1:2"), "an attempt that ended alive blames no row"
