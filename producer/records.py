@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from producer.table import read_record
+from schemas.durable import written
 from schemas.errors import UsageError
 from schemas.run import RunRecord
 
 
 def save(record: RunRecord) -> None:
     """Write the record into its table, whole or not at all, and note its place for later."""
-    _write(Path(record.table) / record.path, record.model_dump_json(indent=1))
+    _write(os.path.join(record.table, record.path), record.model_dump_json(indent=1))
     try:
-        _write(_note(record.run), json.dumps({"table": record.table}))
+        _write(str(_note(record.run)), json.dumps({"table": record.table}))
     except OSError:
         # Without the note the run is still found by its table.
         return
@@ -52,11 +53,6 @@ def _note(run: str) -> Path:
     return state / "vecmill" / "runs" / f"{Path(run).name}.json"
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+def _write(path: str, text: str) -> None:
+    with written(path) as file:
+        file.write(text.encode())

@@ -16,8 +16,8 @@ _OPTIONS = {
 def keep_freed_memory() -> None:
     """Let freed memory stay with the process, up to 1 GiB. To be called before other threads begin.
 
-    The activations of a batch are some dozen blocks of several MiB. Left alone, glibc hands some of them back to the
-    kernel when they are freed, and a later batch faults them in again, page by page.
+    The activations of a batch are some dozen blocks of several MiB. Left alone, glibc may hand some of them back to
+    the kernel when they are freed, and a later batch faults them in again, page by page.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

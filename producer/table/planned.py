@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 
 from producer.bits import Bits
+from schemas.durable import written
 from schemas.run import Changes, RunRecord
 
 
@@ -26,14 +27,8 @@ class Planned:
 
 def save_plan(record: RunRecord, planned: Planned) -> None:
     """Keep it, whole or not at all."""
-    path = os.path.join(record.table, record.plan_path)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    with open(temporary, "wb") as file:
+    with written(os.path.join(record.table, record.plan_path)) as file:
         file.write(planned.embed.dump() + planned.delete.dump())
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def load_plan(record: RunRecord, changes: Changes) -> Planned | None:

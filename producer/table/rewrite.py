@@ -7,9 +7,8 @@ ever changed.
 
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from producer.bits import Bits
 from producer.join import Keys, join
 from producer.table.keys import count_rows, keys_of
 from producer.table.log import LiveFile
+from schemas.durable import written
 from schemas.errors import TableError
 from schemas.layout import writer_options
 
@@ -69,29 +69,24 @@ def _rewrite(file: LiveFile, leaving: npt.NDArray[np.int64], table: str, name: s
     """The file without some of its rows; its footer still says how the others were made."""
     path = os.path.join(table, name)
     if not os.path.exists(path):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        folder, last = os.path.split(path)
-        temporary = os.path.join(folder, f".{last}.{secrets.token_hex(8)}.tmp")
         try:
-            _copy(file.path, temporary, leaving)
+            with written(path) as stream:
+                _copy(file.path, stream, leaving)
         except (pa.ArrowException, OSError) as error:
             raise TableError(f"cannot write {path} from {file.path}: {error}", way_out="vecmill verify") from error
-        os.replace(temporary, path)
     rows = pq.read_metadata(path).num_rows
     return LiveFile(name, rows, os.path.getsize(path))
 
 
-def _copy(source: str, target: str, leaving: npt.NDArray[np.int64]) -> None:
-    with pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20) as parquet, open(target, "xb") as stream:
+def _copy(source: str, target: BinaryIO, leaving: npt.NDArray[np.int64]) -> None:
+    with pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20) as parquet:
         schema = parquet.schema_arrow.remove_metadata()
         said = {key: text for key, text in (parquet.metadata.metadata or {}).items() if key.startswith(b"vecmill.")}
         first = 0
-        with pq.ParquetWriter(stream, schema, **writer_options(schema)) as writer:
+        with pq.ParquetWriter(target, schema, **writer_options(schema)) as writer:
             for batch in parquet.iter_batches(_BATCH_ROWS):
                 mine = leaving[(leaving >= first) & (leaving < first + batch.num_rows)] - first
                 staying = np.setdiff1d(np.arange(batch.num_rows), mine, assume_unique=True)
                 writer.write_batch(batch.take(pa.array(staying)).replace_schema_metadata(None))
                 first += batch.num_rows
             writer.add_key_value_metadata(said)
-        stream.flush()
-        os.fsync(stream.fileno())
