@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -27,6 +28,21 @@ pytestmark = pytest.mark.integration
 
 ROWS = 3_000
 FINDS = "to find the ranges"
+
+
+class Shared(NamedTuple):
+    """A quantized run on a Redis that is there already: its command, its table, and where the Redis is."""
+
+    command: list[object]
+    table: Path
+    broker: dict[str, str]
+
+
+@pytest.fixture
+def shared(server: RedisServer, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path) -> Shared:
+    table = tmp_path / "table"
+    command = [*embed(corpus(ROWS), tiny_model, table), "--store", "int8"]
+    return Shared(command, table, {"VECMILL_BROKER_URL": server.url})
 
 
 def sample_parts(table: Path) -> set[Path]:
@@ -88,18 +104,16 @@ def test_a_producer_killed_while_calibrating_and_again_right_after(
     assert_one_set_of_ranges(table)
 
 
-def test_a_worker_killed_while_calibrating(
-    vecmill: Processes, server: RedisServer, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
-) -> None:
-    table, broker = tmp_path / "table", {"VECMILL_BROKER_URL": server.url}
-    victim = vecmill.start("worker", "--allow-root", tmp_path, **broker)
-    run = vecmill.start(*embed(corpus(ROWS), tiny_model, table), "--store", "int8", **broker)
+def test_a_worker_killed_while_calibrating(vecmill: Processes, shared: Shared) -> None:
+    table, broker = shared.table, shared.broker
+    victim = vecmill.start("worker", "--allow-root", table.parent, **broker)
+    run = vecmill.start(*shared.command, **broker)
     wait_until(lambda: calibrating(table), or_ended=run)
     os.killpg(victim.pid, signal.SIGKILL)
     record = read_record(str(table), RUN)
     assert record is not None
     assert record.lacks_ranges, "killed too late to prove anything"
-    vecmill.start("worker", "--allow-root", tmp_path, **broker)
+    vecmill.start("worker", "--allow-root", table.parent, **broker)
     run.communicate(timeout=300)
     log = run.log.read_text()
     assert run.returncode == 0, log
@@ -108,15 +122,10 @@ def test_a_worker_killed_while_calibrating(
 
 
 def test_serve_takes_over_a_run_that_died_while_calibrating(
-    vecmill: Processes,
-    server: RedisServer,
-    client: redis.Redis,
-    corpus: Callable[[int], Path],
-    tiny_model: Path,
-    tmp_path: Path,
+    vecmill: Processes, shared: Shared, client: redis.Redis
 ) -> None:
-    table, broker = tmp_path / "table", {"VECMILL_BROKER_URL": server.url}
-    run = vecmill.start(*embed(corpus(ROWS), tiny_model, table), "--store", "int8", **broker)
+    table, broker = shared.table, shared.broker
+    run = vecmill.start(*shared.command, **broker)
     sample, ledger = Ledger(client, sample_run(RUN)), Ledger(client, RUN)
     # Nobody works yet, so that it is killed in the middle for certain.
     wait_until(lambda: sample.progress() is not None, or_ended=run)
@@ -130,7 +139,7 @@ def test_serve_takes_over_a_run_that_died_while_calibrating(
     wait_until(lambda: ledger.holder() is None)
     assert f"vecmill resume {RUN}" in vecmill.run("status", RUN, **broker).stdout
 
-    vecmill.start("worker", "--allow-root", tmp_path, **broker)
+    vecmill.start("worker", "--allow-root", table.parent, **broker)
     serve = vecmill.start("serve", **broker)
 
     def committed() -> bool:
@@ -144,16 +153,9 @@ def test_serve_takes_over_a_run_that_died_while_calibrating(
     assert not [*client.keys("*sample*")]
 
 
-def test_pausing_and_cancelling_while_calibrating(
-    vecmill: Processes,
-    server: RedisServer,
-    client: redis.Redis,
-    corpus: Callable[[int], Path],
-    tiny_model: Path,
-    tmp_path: Path,
-) -> None:
-    table, broker = tmp_path / "table", {"VECMILL_BROKER_URL": server.url}
-    run = vecmill.start(*embed(corpus(ROWS), tiny_model, table), "--store", "int8", **broker)
+def test_pausing_and_cancelling_while_calibrating(vecmill: Processes, shared: Shared, client: redis.Redis) -> None:
+    broker = shared.broker
+    run = vecmill.start(*shared.command, **broker)
     both = Ledger(client, RUN), Ledger(client, sample_run(RUN))
 
     def states() -> set[str]:
@@ -174,28 +176,21 @@ def test_pausing_and_cancelling_while_calibrating(
     assert progress.state == "cancelled"
 
 
-def test_the_producers_place_is_never_free_in_mid_run(
-    vecmill: Processes,
-    server: RedisServer,
-    client: redis.Redis,
-    corpus: Callable[[int], Path],
-    tiny_model: Path,
-    tmp_path: Path,
-) -> None:
-    table, broker = tmp_path / "table", {"VECMILL_BROKER_URL": server.url}
-    vecmill.start("worker", "--allow-root", tmp_path, **broker)
+def test_the_producers_place_is_never_free_in_mid_run(vecmill: Processes, shared: Shared, client: redis.Redis) -> None:
+    table, broker = shared.table, shared.broker
+    vecmill.start("worker", "--allow-root", table.parent, **broker)
     ledger, over = Ledger(client, RUN), threading.Event()
     seen: list[tuple[bytes | None, bytes | None]] = []
 
     def look() -> None:
-        raw = redis.Redis.from_url(server.url)
+        raw = redis.Redis.from_url(broker["VECMILL_BROKER_URL"])
         while not over.is_set():
             with raw.pipeline() as pipe:
                 now = tuple(pipe.get(RunKeys(RUN).producer).hget(RunKeys(RUN).run, "state").execute())
             if not seen or seen[-1] != now:
                 seen.append(now)
 
-    run = vecmill.start(*embed(corpus(ROWS), tiny_model, table), "--store", "int8", **broker)
+    run = vecmill.start(*shared.command, **broker)
     watcher = threading.Thread(target=look)
     watcher.start()
     run.communicate(timeout=300)

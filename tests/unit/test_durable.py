@@ -8,13 +8,18 @@ import pytest
 from schemas.durable import written
 
 
+def broken_off(path):
+    with written(str(path)) as file:
+        file.write(b"half of the ne")
+        raise RuntimeError
+
+
 def test_a_write_that_fails_leaves_what_was_there(tmp_path):
     path = tmp_path / "a" / "b" / "file"
     with written(str(path)) as file:
         file.write(b"old")
-    with pytest.raises(RuntimeError), written(str(path)) as file:
-        file.write(b"half of the ne")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        broken_off(path)
     assert path.read_bytes() == b"old"
     assert os.listdir(path.parent) == ["file"]
 
