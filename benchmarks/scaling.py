@@ -45,7 +45,7 @@ def main() -> None:
         corpus = write_sentences(work / "corpus.parquet", max(jobs.values()) * _JOB_ROWS)
         for workers in options.workers:
             with a_server(work / f"redis-{workers}") as server, simulated(server.url, workers, speed):
-                runs.append({"workers": workers} | measured(a_record(corpus, work, jobs[workers]), server.url))
+                runs.append({"workers": workers} | measured(a_record(corpus, work, jobs=jobs[workers]), server.url))
             print(json.dumps(runs[-1]), file=sys.stderr)
     print(json.dumps({"flat_out": options.flat_out, "job_rows": _JOB_ROWS, "runs": runs} | machine.facts()))
 
@@ -103,16 +103,16 @@ def redis_spent(client: Any) -> dict[str, float]:
     return {"cpu_seconds": cpu, "commands": info["total_commands_processed"]}
 
 
-def a_record(corpus: Path, work: Path, jobs: int) -> RunRecord:
+def a_record(corpus: Path, work: Path, *, jobs: int, job_rows: int = _JOB_ROWS) -> RunRecord:
     """A run of so many jobs over the corpus."""
     spec = Spec(
         model="simulated", content="none", modules=(Module(kind="Transformer"),), dims=8, normalize=True,
         dtype="float32",
     )  # fmt: skip
-    rows = jobs * _JOB_ROWS
+    rows = jobs * job_rows
     return RunRecord(
         run=f"jobs-{jobs}", table=str(work / "table"), source=SourceOptions(paths=(str(corpus),), limit=rows),
-        spec=spec, rows=rows, source_state="none", job_rows=_JOB_ROWS, created_at=time.time(),
+        spec=spec, rows=rows, source_state="none", job_rows=job_rows, created_at=time.time(),
     )  # fmt: skip
 
 
