@@ -2,9 +2,9 @@
 
     python -m benchmarks.producer --rows 1000000
 
-CPU seconds of this process are counted, those of all its threads, so other work on the machine hardly disturbs; Redis
+CPU seconds of this process are counted, of all its threads, so other work on the machine hardly disturbs; Redis
 is another process, and its own CPU seconds are told beside. Stages are measured one by one and then together, from
-the survey to the last message. There is no window: every job stays in Redis. The last line of stdout is one JSON object.
+the survey to the last message. There is no window: every job stays in Redis. The last line is one JSON object.
 """
 
 import argparse

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.sentences import write_sentences
+from benchmarks.memory import write_corpus
 from producer.broker import Broker
 from producer.driver import Driver
 from producer.embedded.redis_server import RedisServer
@@ -42,7 +42,7 @@ def main() -> None:
     runs = []
     with tempfile.TemporaryDirectory(prefix="vecmill-scaling-") as folder:
         work = Path(folder)
-        corpus = write_sentences(work / "corpus.parquet", max(jobs.values()) * _JOB_ROWS)
+        corpus = write_corpus(work / "corpus.parquet", max(jobs.values()) * _JOB_ROWS, ids=True)
         for workers in options.workers:
             with a_server(work / f"redis-{workers}") as server, simulated(server.url, workers, speed):
                 runs.append({"workers": workers} | measured(a_record(corpus, work, jobs=jobs[workers]), server.url))

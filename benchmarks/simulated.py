@@ -52,7 +52,7 @@ class SimulatedWorker:
         """Take messages for ever."""
         self._leases.start()
         while True:
-            message = self._client.brpop([QUEUE], timeout=5)
+            message = self._client.brpop([QUEUE], timeout=1)
             if message is None:
                 continue
             job = job_in(message[1])
