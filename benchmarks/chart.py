@@ -40,7 +40,8 @@ def svg(points: list[tuple[int, float]]) -> str:
     size = f'viewBox="0 0 {_LEFT + _WIDTH + 16} {_TOP + _HEIGHT + 28}"'
     style = 'font-family="sans-serif" font-size="12" fill="#333"'
     body = "\n".join([f'<g fill="none">{"".join(lines)}</g>', f"<g {style}>{''.join(words)}</g>"])
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>\n<rect width="100%" height="100%" fill="#fff"/>\n{body}\n</svg>\n'
+    paper = '<rect width="100%" height="100%" fill="#fff"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>\n{paper}\n{body}\n</svg>\n'
 
 
 if __name__ == "__main__":
