@@ -72,18 +72,8 @@ def test_a_committed_run_is_left_alone(
 ) -> None:
     table = tmp_path / "table"
     command = [
-        "embed",
-        corpus(300),
-        "--model",
-        tiny_model,
-        "--to",
-        table,
-        "--run-id",
-        "nightly",
-        "--workers",
-        "1",
-        "--json",
-    ]
+        "embed", corpus(300), "--model", tiny_model, "--to", table, "--run-id", "nightly", "--workers", "1", "--json"
+    ]  # fmt: skip
     first = outcome(vecmill.run(*command))
     files = sorted(table.rglob("*"))
     for again in (command, ["resume", "nightly", "--json"], ["resume", table, "--json"]):
