@@ -129,7 +129,9 @@ def code_in(folder, name, source):
 def listed(folder, *, drop=(), **entry):
     """modules.json without some entries, and with one more, at its end unless it says `at`."""
     entries = [one for one in json.loads((folder / "modules.json").read_text()) if one["idx"] not in drop]
-    entries.insert(entry.pop("at", len(entries)), {"idx": 9, "name": "own", "path": "", **entry})
+    entries.insert(
+        entry.pop("at", len(entries)), {"idx": 9, "name": entry["type"].replace(".", "-"), "path": "", **entry}
+    )
     (folder / "modules.json").write_text(json.dumps(entries))
     return folder
 
@@ -160,6 +162,8 @@ def own_pooling(folder, *, plus=0.0):
 def own_first(folder, *, extra="", factor=1.0, **said):
     code_in(folder, "reader", FIRST.replace("EXTRA", extra).replace("FACTOR", str(factor)))
     (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 40, "do_lower_case": False}))
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    tiny.rewrite(folder / "tokenizer_config.json", {"model_input_names": names})
     return listed(folder, drop=(0,), at=0, type="reader.Reader", **said)
 
 

@@ -29,7 +29,12 @@ class OwnTokenizer:
         self._kind = step.kind
         self._task = task
         self._tokenizer = getattr(step.made, "tokenizer", None)
-        tried = self._features(["a"], "")
+        try:
+            tried = self._features(["a"], "")
+        except ModelError:
+            raise
+        except Exception as cause:  # code of anyone's: whatever it raises, it means the same
+            raise ModelError(f"module {self._kind} does not read a text: {type(cause).__name__}: {cause}") from cause
         self.typed = "token_type_ids" in tried
         self.constants = _beside(tried)
 
@@ -135,5 +140,6 @@ def _preprocess(made: Any, texts: list[str], prompt: str, task: dict[str, Any]) 
             found = made.tokenize(behind, **task)
         except TypeError:
             found = made.tokenize(behind)
-    assert isinstance(found, Mapping)
+    if not isinstance(found, Mapping):
+        raise ModelError(f"{type(made).__name__} makes a {type(found).__name__} of texts, where features are expected")
     return found
