@@ -26,7 +26,7 @@ def read_modules(folder: Path, task: Task | None = None, warnings: list[str] | N
     entries = _entries(folder, task)
     warnings = [] if warnings is None else warnings
     return tuple(
-        own_module(folder, entry, _path(folder, entry), task, warnings)
+        own_module(entry, _path(folder, entry), task, warnings)
         if is_own(_kind(entry["type"]))
         else _read_module(entry, Place(folder / _path(folder, entry), warnings, task))
         for entry in entries

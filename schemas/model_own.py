@@ -27,29 +27,40 @@ def has_own(modules: tuple[Module, ...]) -> bool:
     return any(is_own(module.kind) for module in modules)
 
 
-def own_module(folder: Path, entry: dict[str, Any], path: str, task: Task | None, warnings: list[str]) -> Module:
+def own_module(entry: dict[str, Any], path: str, task: Task | None, warnings: list[str]) -> Module:
     """An entry of modules.json whose type is no class of sentence-transformers."""
     repository, _, name = str(entry["type"]).rpartition("--")
-    file = name.partition(".")[0] + ".py"
     if repository:
         warnings.append(f"{name} comes from {repository}, whatever is there now: no fingerprint covers it")
-    elif name.count(".") != 1 or not (folder / file).is_file():
-        raise ModelError(
-            f"module {entry['type']} is no class in a file of {folder}",
-            way_out=f"put {file} into that folder; code that lies elsewhere is covered by no fingerprint",
-        )
     # What its code does with a task nobody can know, so a task always counts.
     said = {"kwargs": list(entry.get("kwargs") or ()), "task": task, _WIDTH: entry.get(_WIDTH)}
     return Module(kind=str(entry["type"]), path=path, config={key: value for key, value in said.items() if value})
 
 
-def check_trusted(modules: tuple[Module, ...], *, trusted: bool) -> None:
-    """Refuse a model's own classes where nobody allowed them."""
-    own = next((module for module in modules if is_own(module.kind)), None)
-    if own is not None and not trusted:
+def check_own(folder: Path, modules: tuple[Module, ...], *, trusted: bool) -> None:
+    """Refuse a model's own classes where nobody allowed them, and those that lie in no file of its folder."""
+    for module in modules:
+        if is_own(module.kind):
+            check_trusted(module, trusted=trusted)
+            _check_place(folder, module.kind)
+
+
+def check_trusted(module: Module, *, trusted: bool) -> None:
+    """Refuse a class of the model's own where nobody allowed it."""
+    if not trusted:
         raise ModelError(
-            f"module {own.kind} is code of the model's own, which was not trusted",
+            f"module {module.kind} is code of the model's own, which was not trusted",
             way_out="read that code, then allow it with --trust-remote-code",
+        )
+
+
+def _check_place(folder: Path, kind: str) -> None:
+    repository, _, name = kind.rpartition("--")
+    file = name.partition(".")[0] + ".py"
+    if not repository and (name.count(".") != 1 or not (folder / file).is_file()):
+        raise ModelError(
+            f"module {kind} is code of the model's own, but no class in a file of {folder}",
+            way_out=f"put {file} into that folder; code that lies elsewhere is covered by no fingerprint",
         )
 
 

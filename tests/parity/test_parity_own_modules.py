@@ -299,7 +299,7 @@ def test_a_width_that_the_files_do_not_tell_is_found_out_before_any_job(model, w
 
 @pytest.mark.parametrize("kind", ["elsewhere.Head", "a.package.Head"])
 def test_a_class_in_no_file_of_the_folder_is_refused(model, kind):
-    with pytest.raises(ModelError, match="is no class in a file of"):
+    with pytest.raises(ModelError, match="but no class in a file of"):
         trusted(listed(model(), type=kind))
 
 

@@ -12,6 +12,7 @@ import torch
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
 from schemas.errors import ModelError
+from schemas.model_own import check_trusted
 from schemas.model_transformer import transformer_config
 from schemas.spec import Module, Spec
 
@@ -26,11 +27,7 @@ _USUAL = {
 
 def load_own(folder: Path, spec: Spec, module: Module, *, device: torch.device, dtype: torch.dtype | None) -> Any:
     """The module of a class of the model's own, ready to run; `dtype` None: in whatever it comes."""
-    if not spec.trust_remote_code:
-        raise ModelError(
-            f"module {module.kind} is code of the model's own, which was not trusted",
-            way_out="read that code, then allow it with --trust-remote-code",
-        )
+    check_trusted(module, trusted=spec.trust_remote_code)
     try:
         kind = get_class_from_dynamic_module(module.kind, str(folder))
         made = _made(kind, folder, module, {} if dtype is None else {"dtype": dtype})
