@@ -11,6 +11,7 @@ import torch
 from parity_checks import assert_same_ids, assert_same_vectors, cosines, load_oracle
 from safetensors.torch import save_file
 
+import producer
 from producer import side_door
 from producer.explain import explain
 from producer.model import resolve_model
@@ -183,7 +184,7 @@ def same(folder, record, what):
     embedder, oracle = trusted(folder), load_oracle(folder, trust_remote_code=True)
     assert_same_ids(embedder, oracle, tiny.TEXTS)
     ours = embedder.embed(tiny.TEXTS)
-    note = f"with --trust-remote-code; {what}"
+    note = f"{what}, with --trust-remote-code"
     record(assert_same_vectors(ours, oracle.encode(tiny.TEXTS)), layout="module of the model's own code", note=note)
     return ours
 
@@ -244,6 +245,10 @@ def test_it_runs_only_where_it_is_trusted(model, tmp_path):
         with pytest.raises(ModelError, match=r"mine\.Scale is code of the model's own") as caught:
             refused()
         assert "--trust-remote-code" in caught.value.way_out
+    (tmp_path / "rows.jsonl").write_text('{"id": "1", "text": "a"}\n')
+    with pytest.raises(ModelError, match="not trusted"):
+        producer.embed(str(tmp_path / "rows.jsonl"), model=str(folder), to=str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
     spec = resolve_model(ModelOptions(model=str(folder), dtype="float32", trust_remote_code=True))
     assert spec.trust_remote_code
     with pytest.raises(ModelError, match="not trusted"):
