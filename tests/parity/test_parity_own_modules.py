@@ -230,6 +230,19 @@ def test_a_task_reaches_its_code_and_counts_in_the_fingerprint(model):
     assert resolve(folder, options).fingerprint != embedder.spec.fingerprint
 
 
+def test_a_task_reaches_a_head_that_asks_for_it_by_itself(model):
+    asking = OLD_HEAD.replace("def forward(self, features)", "def forward(self, features, task='none')")
+    asking = asking.replace("    def __init__", '    forward_kwargs = {"task"}\n\n    def __init__', 1)
+    folder = old_head(model(), source=asking.replace("FACTOR", "len(task)"))
+    embedder, oracle = trusted(folder), load_oracle(folder, trust_remote_code=True)
+    plain = embedder.embed(tiny.TEXTS)
+    assert_same_vectors(plain, oracle.encode(tiny.TEXTS))
+    for task, ask in (("query", oracle.encode_query), ("document", oracle.encode_document)):
+        found = embedder.embed(tiny.TEXTS, task=task)
+        assert_same_vectors(found, ask(tiny.TEXTS))
+        assert np.abs(found - plain * len(task) / 4).max() < 1e-5
+
+
 def test_vectors_do_not_depend_on_their_neighbours(model):
     for make in (own_pooling, new_head, own_first):
         embedder = trusted(make(model(make.__name__)))
