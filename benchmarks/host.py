@@ -88,6 +88,7 @@ class One:
 def main() -> None:
     options = _options()
     machine.one_core()
+    keep_freed_memory()
     embedder = Embedder.load(model_folder(), dtype="float32")
     texts = docstring_table(options.texts)
     strings = texts["text"].to_pylist()
@@ -175,14 +176,18 @@ def _work(url: str, free: Free, folder: Path, *, until: "subprocess.Popen[str]")
 def _stages(folder: Path) -> dict[str, float]:
     from producer.table import list_parts
 
-    receipts = [part.receipt for part in list_parts(folder / "table", next((folder / "table" / "_runs").glob("*.json")).stem)]
+    receipts = [
+        part.receipt for part in list_parts(folder / "table", next((folder / "table" / "_runs").glob("*.json")).stem)
+    ]
     return {name: round(sum(getattr(r.seconds, name) for r in receipts), 2) for name in ("tokenize", "encode", "write")}
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=int, default=20_000, help="how many docstrings (default 20000)")
-    parser.add_argument("--repeats", type=int, default=3, help="interleaved runs of both; the median counts (default 3)")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="interleaved runs of both; the median counts (default 3)"
+    )
     return parser.parse_args()
 
 
