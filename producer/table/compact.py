@@ -1,10 +1,12 @@
 """Merging the small files of a table into big ones, in the order they are read in. Knows files and the log, no run.
 
-A merged file takes the name of the first file in it with the version between, so it is read where that one was. Rows
-and their order stay, so runs in progress can be committed on top.
+A merged file takes the name of the first file in it with the version and a random number between, so it is read where
+that one was, and two who compact at once never write one file. Rows and their order stay, so runs in progress can be
+committed on top.
 """
 
 import os
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -95,7 +97,7 @@ def _merge(files: Sequence[LiveFile], table: str, version: int) -> LiveFile:
     """One file with the rows of some, and the footer of the one whose vectors are the coarsest."""
     first = os.path.relpath(files[0].path, table)
     folder, name = os.path.split(first)
-    path = os.path.join(folder, f"{name.split('.')[0]}.merged-{version:08d}.parquet")
+    path = os.path.join(folder, f"{name.split('.')[0]}.merged-{version:08d}-{secrets.token_hex(4)}.parquet")
     whole = os.path.join(table, path)
     try:
         with written(whole) as stream:
