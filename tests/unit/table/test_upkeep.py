@@ -161,3 +161,20 @@ def test_after_the_run_its_version_goes_and_cannot_be_restored(table, tmp_path):
     assert DeltaTable(table).version() == 4
     assert ran(table, source_of(tmp_path, {"d1": "one"}), "run-3") == ["d1"]
     assert held(table) == {**TEN, "d4": "five", "d1": "one"}
+
+
+def test_two_who_compact_at_once_never_write_one_file(table, monkeypatch):
+    from producer.table import compact as module
+
+    publish = DeltaTable.create_write_transaction
+
+    def late(*given, **named):
+        monkeypatch.setattr(DeltaTable, "create_write_transaction", publish)
+        module.compact(str(table), target_bytes=6_000)
+        return publish(*given, **named)
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", late)
+    before = read(str(table))[0]
+    compact(str(table))
+    assert read(str(table))[0] == before
+    assert held(table) == held(table, version=2) == {**TEN, "d4": "five"}
