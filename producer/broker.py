@@ -1,5 +1,6 @@
 """The Redis that a run goes through: reached, checked, and spoken of without its password."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import redis
@@ -21,6 +22,9 @@ class Broker:
         self.url = url
         self.cluster = cluster
         self.client = connect(url)
+        raw: Any = self.client
+        #: What the server may take at most; 0 where its settings do not say.
+        self.memory_bytes = int(raw.info("memory").get("maxmemory", 0))
         self.queue = JobQueue(url)
 
     def ledger(self, run: str) -> Ledger:

@@ -99,7 +99,8 @@ class Driver:
 
     def _feed(self, feeder: Feeder, progress: Progress) -> None:
         run, queue = self._record.run, self._broker.queue
-        for job in feeder.fill(progress):
+        workers = len(living_workers(self._broker.client))
+        for job in feeder.fill(progress, workers=workers, memory_bytes=self._broker.memory_bytes):
             queue.publish(run, [job])
         expired, unclaimed = self._ledger.overdue()
         waiting = jobs_waiting(self._broker.client, run) if unclaimed else set()

@@ -5,13 +5,11 @@ from collections.abc import Iterator, Mapping
 from producer.jobs import CutJob, JobLimits, cut
 from producer.ledger import Ledger, Progress
 from producer.source import Cursor, Rows
+from producer.window import Window, window
 from schemas.arrow import encode_payload
 from schemas.ledger import DEAD, DONE
 from schemas.receipt import Receipt
 
-#: At most so many jobs wait or run at once, and at most so many bytes of their rows lie in Redis.
-WINDOW_JOBS = 64
-WINDOW_BYTES = 256 * 2**20
 #: The states of jobs that need no rows any more.
 ENDED = (DONE, DEAD)
 
@@ -31,14 +29,20 @@ class Feeder:
         self._jobs: Iterator[CutJob] = cut(source, start, first_job=first, limits=limits)
         self._starts: dict[int, Cursor] = {}
         self._bytes: dict[int, int] = {}
+        self._held_bytes = 0
         self._next = first
+        self._done_before: int | None = None
         self.exhausted = False
 
-    def fill(self, progress: Progress) -> Iterator[int]:
-        """Enqueue jobs until the window is full; yields those whose message is to be published."""
+    def fill(self, progress: Progress, *, workers: int = 0, memory_bytes: int = 0) -> Iterator[int]:
+        """Enqueue jobs until the window is full; yields those whose message is to be published.
+
+        `workers` are alive, and `memory_bytes` is what Redis may take (0: nobody has said): see `producer.window`.
+        """
         yield from self._look_after()
         outstanding = progress.outstanding
-        while not self.exhausted and outstanding < WINDOW_JOBS and sum(self._bytes.values()) < WINDOW_BYTES:
+        size = self._window(progress, workers=workers, memory_bytes=memory_bytes)
+        while not self.exhausted and size.has_room(outstanding, self._held_bytes):
             job = next(self._jobs, None)
             if job is None:
                 self.exhausted = True
@@ -57,11 +61,17 @@ class Feeder:
         if job in self._starts and not self._ledger.has_payload(job):
             self._store(self._cut_again(job))
 
+    def _window(self, progress: Progress, *, workers: int, memory_bytes: int) -> Window:
+        done = 0 if self._done_before is None else progress.done - self._done_before
+        self._done_before = progress.done
+        return window(busy=progress.leased + max(done, 0), workers=workers, memory_bytes=memory_bytes)
+
     def _look_after(self) -> Iterator[int]:
         """Forget jobs that ended; enqueue again what a Redis that lost its last second no longer knows."""
         for job, state in self._ledger.states(self._starts).items():
             if state in ENDED:
-                del self._starts[job], self._bytes[job]
+                del self._starts[job]
+                self._held_bytes -= self._bytes.pop(job)
             elif not state and self._store(self._cut_again(job)):
                 yield job
 
@@ -71,6 +81,7 @@ class Feeder:
     def _store(self, job: CutJob) -> bool:
         payload = encode_payload(job.rows, job.source)
         self._starts[job.job] = Cursor(*job.source.start)
+        self._held_bytes += len(payload) - self._bytes.get(job.job, 0)
         self._bytes[job.job] = len(payload)
         return self._ledger.enqueue(job.job, payload)
 

@@ -16,7 +16,7 @@ from producer.commands.outcome import finish
 from producer.ledger import Ledger, known_runs
 from producer.request import Where
 from producer.status import RunStatus, of_broker, of_record
-from producer.table import committed_version
+from producer.table import committed_versions
 from schemas.errors import UsageError
 from schemas.run import RunRecord, RunState
 
@@ -51,8 +51,9 @@ def runs(table: str) -> int:
     listed = list(records.of_table(table))
     if not listed:
         raise UsageError(f"no run is recorded in {table}", way_out="check the path")
+    versions = committed_versions(table, [record.run for record in listed])
     for record in listed:
-        version = committed_version(record.table, record.run)
+        version = versions.get(record.run)
         state = "unchanged" if record.unchanged else "not committed" if version is None else f"version {version}"
         when = datetime.fromtimestamp(record.created_at, UTC)
         click.echo(f"{record.run}  {when:%Y-%m-%d %H:%M}  {record.rows:,} rows  {record.spec.model}  {state}")

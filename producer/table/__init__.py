@@ -2,7 +2,7 @@
 
 from producer.table.base import check_base
 from producer.table.check import check_covered, check_table, spec_changes
-from producer.table.commit import commit, committed_version
+from producer.table.commit import commit, committed_version, committed_versions
 from producer.table.history import Version, history
 from producer.table.parts import Part, list_parts, sweep
 from producer.table.planned import Planned, load_plan, save_plan
@@ -19,6 +19,7 @@ __all__ = [
     "check_table",
     "commit",
     "committed_version",
+    "committed_versions",
     "history",
     "list_parts",
     "load_plan",

@@ -5,7 +5,7 @@ application transaction, so a run that is committed already is found out and not
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 from deltalake import DeltaTable, Schema
@@ -52,8 +52,18 @@ def commit(record: RunRecord, parts: Sequence[Part]) -> int:
 
 def committed_version(table: str, run: str) -> int | None:
     """The version a run was committed as, or None where it was not."""
-    log = DeltaTable(table) if DeltaTable.is_deltatable(table) else None
-    return _version_of(log, run) if log is not None and log.transaction_version(run) is not None else None
+    return committed_versions(table, [run]).get(run)
+
+
+def committed_versions(table: str, runs: Iterable[str]) -> dict[str, int]:
+    """The versions of those of the runs that were committed; the log is read once, however many are asked for."""
+    if not DeltaTable.is_deltatable(table):
+        return {}
+    log = DeltaTable(table)
+    told = {entry[RUN_KEY]: int(entry["version"]) for entry in log.history() if RUN_KEY in entry}
+    # A run's transaction outlives its commit in the log, but each question goes through all transactions.
+    kept = (run for run in runs if run in told or log.transaction_version(run) is not None)
+    return {run: told.get(run, log.version()) for run in kept}
 
 
 def _publish(record: RunRecord, parts: list[Part], log: DeltaTable | None) -> bool:

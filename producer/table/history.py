@@ -11,7 +11,7 @@ from producer.table.log import (
     ROWS_KEY,
     RUN_KEY,
     USER_KEY,
-    commit_of,
+    commits_of,
     open_log,
 )
 from schemas.record import Record
@@ -38,7 +38,8 @@ class Version(Record):
 def history(table: str) -> list[Version]:
     """The versions, the latest first."""
     entries = open_log(table).history()
-    return [_version(entry, commit_of(entries, entry["version"]) or {}) for entry in entries]
+    commits = commits_of(entries)
+    return [_version(entry, commits.get(entry["version"]) or {}) for entry in entries]
 
 
 def _version(entry: dict[str, Any], commit: dict[str, Any]) -> Version:

@@ -63,11 +63,16 @@ def logged_paths(log: DeltaTable, table: str) -> dict[str, str]:
 
 def commit_of(history: list[dict[str, Any]], version: int) -> dict[str, Any] | None:
     """The run's commit whose rows a version has: compaction keeps them, a restore goes back to older ones."""
-    by_version = {entry["version"]: entry for entry in history}
-    while (entry := by_version.get(version)) is not None:
-        if RUN_KEY in entry:
-            return entry
+    return commits_of(history).get(version)
+
+
+def commits_of(history: list[dict[str, Any]]) -> dict[int, dict[str, Any] | None]:
+    """The same of every version that the history tells of; each follows from an older one, so one pass does."""
+    found: dict[int, dict[str, Any] | None] = {}
+    for entry in sorted(history, key=lambda entry: int(entry["version"])):
+        version = int(entry["version"])
         restored = (entry.get("operationParameters") or {}).get("version")
         is_restore = entry.get("operation") == "RESTORE" and restored is not None
-        version = int(json.loads(str(restored))) if is_restore else version - 1
-    return None
+        before = int(json.loads(str(restored))) if is_restore else version - 1
+        found[version] = entry if RUN_KEY in entry else found.get(before)
+    return found

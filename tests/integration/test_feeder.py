@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from producer import feeder as window
+from producer import window
 from producer.feeder import Feeder, first_missing
 from producer.jobs import JobLimits
 from producer.ledger import Ledger as ProducerLedger
@@ -43,9 +43,11 @@ def test_never_more_than_a_window_and_in_the_end_every_row_once(
     ledger.open(record())
     feeder = Feeder(open_source(source_options), ledger, LIMITS, {})
     seen: list[str] = []
+    published: list[int] = []
     while True:
+        bound = max(window.WINDOW_JOBS, 2 * len(published))
         published = fill(feeder, ledger)
-        assert len(client.keys(f"{RunKeys(RUN).run}:payload:*")) <= window.WINDOW_JOBS
+        assert len(client.keys(f"{RunKeys(RUN).run}:payload:*")) <= bound
         for number in published:
             job = Job(run=RUN, job=number)
             worker.claim(job)
@@ -91,3 +93,22 @@ def test_it_begins_at_the_first_job_that_has_no_part_and_passes_over_those_that_
     ledger.adopt(parts.values())
     assert first_missing(parts) == (2, (0, 8, 8))
     assert fill(Feeder(open_source(source_options), ledger, LIMITS, parts), ledger)[:3] == [2, 4, 5]
+
+
+def test_the_window_grows_with_the_jobs_at_work_and_not_beyond_the_memory(
+    client: redis.Redis, source_options: SourceOptions
+) -> None:
+    ledger, worker = ProducerLedger(client, RUN), WorkerLedger(client, "w")
+    ledger.open(record())
+    feeder = Feeder(open_source(source_options), ledger, LIMITS, {})
+    sizes = []
+    for _ in range(3):
+        published = fill(feeder, ledger)
+        sizes.append(len(published))
+        for number in published:
+            worker.claim(Job(run=RUN, job=number))
+    assert sizes == [window.WINDOW_JOBS, window.WINDOW_JOBS, 2 * window.WINDOW_JOBS - 6]
+    small = Feeder(open_source(source_options), ProducerLedger(client, "small"), LIMITS, {})
+    progress = ledger.progress()
+    assert progress is not None
+    assert len(list(small.fill(progress.model_copy(update={"enqueued": 0}), memory_bytes=2))) == 1
