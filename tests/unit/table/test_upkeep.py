@@ -166,14 +166,14 @@ def test_after_the_run_its_version_goes_and_cannot_be_restored(table, tmp_path):
 def test_two_who_compact_at_once_never_write_one_file(table, monkeypatch):
     from producer.table import compact as module
 
-    publish = DeltaTable.create_write_transaction
+    merge = module._merge
 
-    def late(*given, **named):
-        monkeypatch.setattr(DeltaTable, "create_write_transaction", publish)
+    def late(*given):
+        monkeypatch.setattr(module, "_merge", merge)
         module.compact(str(table), target_bytes=6_000)
-        return publish(*given, **named)
+        return merge(*given)
 
-    monkeypatch.setattr(DeltaTable, "create_write_transaction", late)
+    monkeypatch.setattr(module, "_merge", late)
     before = read(str(table))[0]
     compact(str(table))
     assert read(str(table))[0] == before
