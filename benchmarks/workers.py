@@ -1,6 +1,6 @@
 """What a second worker gives: `vecmill embed --workers 1` against `--workers 2`, one core each, the real model.
 
-    python -m benchmarks.workers --texts 4000
+    python -m benchmarks.workers --texts 8000
 
 Compared is `seconds_encode`, from the first job claimed to the last part durable: starts and the model's load are left
 out. That is wall time, so nothing else may run beside; `cpu_seconds` of all processes tell whether it did: where
@@ -24,7 +24,8 @@ from benchmarks.throughput import embed
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--texts", type=int, default=4_000, help="how many docstrings (default 4000)")
+    # With few jobs, one of the workers would have the last of them for itself.
+    parser.add_argument("--texts", type=int, default=8_000, help="how many docstrings (default 8000)")
     texts = parser.parse_args().texts
     os.environ.update(OMP_NUM_THREADS="1", RAYON_NUM_THREADS="1", HF_HUB_OFFLINE="1")
     with tempfile.TemporaryDirectory(prefix="vecmill-workers-") as folder:

@@ -10,10 +10,14 @@ from producer.commands.model import inspect
 from producer.commands.runs import cancel, pause, resume, retry, runs, status
 from producer.commands.serve import serve
 from producer.commands.table import history, query, verify
+from producer.commands.upkeep import compact, restore, vacuum
 from producer.commands.worker import worker
 from schemas.errors import VecmillError
 
-_COMMANDS = [embed, worker, serve, status, runs, pause, resume, cancel, retry, history, query, verify, inspect]
+_COMMANDS = [
+    *(embed, worker, serve, status, runs, pause, resume, cancel, retry),
+    *(history, restore, compact, vacuum, query, verify, inspect),
+]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from schemas.model_own import is_own
 from schemas.spec import Module, Spec
 
 _COLUMNS = 80
@@ -39,8 +40,9 @@ def explain(spec: Spec, facts: dict[str, Any]) -> Iterator[str]:
 def _steps(spec: Spec, facts: dict[str, Any]) -> Iterator[str]:
     prompt = f'it is put behind the prompt "{spec.prompt}"' if spec.prompt else "it is taken as it is: no prompt"
     limit = "it is never cut" if spec.max_tokens is None else f"it is cut at {spec.max_tokens} tokens, these included"
+    limit = "it is cut as the model's own code does" if is_own(spec.modules[0].kind) else limit
     steps = [f"{prompt}, and turned into token ids with the special tokens of the model; {limit}"]
-    steps += [f"{module.kind}: {_WORDS.get(module.kind, _plain)(module, facts)}" for module in spec.modules]
+    steps += [f"{module.kind}: {_word(module)(module, facts)}" for module in spec.modules]
     if spec.truncate_dims is not None:
         steps.append(f"only the first {spec.truncate_dims} dimensions are kept")
     if spec.normalize:
@@ -149,6 +151,17 @@ def _normalize(_: Module, __: dict[str, Any]) -> str:
 def _dense(module: Module, _: dict[str, Any]) -> str:
     sizes = f"{module.config['in_features']} numbers become {module.config['out_features']}"
     return f"{sizes} by a learned matrix" + (" added to the vector" if module.config.get("residual") else "")
+
+
+def _own(module: Module, __: dict[str, Any]) -> str:
+    repository, _, name = module.kind.rpartition("--")
+    file, _, name = name.partition(".")
+    place = f" of {repository}" if repository else ""
+    return f"the class {name} in the file {file}.py{place}, code of the model's own, does what it does"
+
+
+def _word(module: Module) -> Callable[[Module, dict[str, Any]], str]:
+    return _own if is_own(module.kind) else _WORDS.get(module.kind, _plain)
 
 
 def _plain(module: Module, _: dict[str, Any]) -> str:

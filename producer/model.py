@@ -18,7 +18,7 @@ from schemas.model_name import folder_named, hub_id
 from schemas.spec import ModelOptions, Spec
 
 #: What a spec is read from; weights stay where they are.
-_DESCRIPTIONS = ["*.json", "*.txt", "*.model", "*.jinja"]
+_DESCRIPTIONS = ["*.json", "*.txt", "*.model", "*.jinja", "*.py"]
 #: Kinds of modules whose width only the head of their weights file tells.
 _TABLES = ("StaticEmbedding", "WordEmbeddings")
 

@@ -4,7 +4,11 @@ from schemas.record import Record
 
 
 class Result(Record):
-    """The outcome of a run. `version` is the table's Delta version after it; `chunks` the vectors it then holds."""
+    """The outcome of a run. `version` is the table's Delta version after it; `chunks` the vectors it then holds.
+
+    `padding` is tokens computed per token that there was; `batch_tokens` and `batch_spread` are mean and coefficient
+    of variation of the tokens that went through the model at once.
+    """
 
     run: str
     table: str
@@ -19,6 +23,9 @@ class Result(Record):
     truncated: int
     tokens: int
     padding: float
+    batches: int
+    batch_tokens: float
+    batch_spread: float
     seconds: float
     seconds_encode: float
     dtype: str
@@ -41,6 +48,11 @@ class Result(Record):
             f"  {self.seconds:,.1f} s in all, {self.seconds_encode:,.1f} s encoding: "
             f"{rate:,.0f} rows/s, {tokens:,.0f} tokens/s ({self.dtype} on {self.device})"
         )
+        if self.batches:
+            lines.append(
+                f"  {self.batches:,} batches of {self.batch_tokens:,.0f} tokens, {self.batch_spread:.0%} uneven; "
+                f"{self.padding - 1:.1%} padding"
+            )
         return [*lines, *self._losses()]
 
     def _losses(self) -> list[str]:

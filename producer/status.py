@@ -91,7 +91,10 @@ def of_record(record: RunRecord) -> RunStatus:
         state="unchanged" if record.unchanged else "not committed" if version is None else "committed",
         source="table",
         rows=record.rows_to_embed,
-        rows_done=sum(receipt.rows + receipt.failed for receipt in parts.values()),
+        # Of a committed run a vacuum may have taken parts away.
+        rows_done=record.rows_to_embed
+        if version is not None
+        else sum(receipt.rows + receipt.failed for receipt in parts.values()),
         failed=sum(receipt.failed for receipt in parts.values()),
         jobs_done=len(parts),
         jobs_dead=0,

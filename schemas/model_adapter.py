@@ -12,6 +12,7 @@ from typing import Any
 from schemas.errors import ModelError
 from schemas.model_files import identity, read_object
 from schemas.model_name import folder_named, hub_id
+from schemas.model_own import has_own
 from schemas.model_shape import hidden_width
 from schemas.spec import Module
 
@@ -80,7 +81,7 @@ def base_of(place: Path, find: Find) -> Base | None:
 
 def content_in(folder: Path, commit: str | None, modules: tuple[Module, ...], base: Base | None) -> str:
     """The identity of all files that decide vectors: the model's, and those of the base that it changes."""
-    own = identity(folder, commit, [module.path for module in modules])
+    own = identity(folder, commit, [module.path for module in modules], every=has_own(modules))
     return own if base is None else f"{own}+{identity(base.folder, base.commit, ())}"
 
 

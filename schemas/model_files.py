@@ -5,7 +5,7 @@ Knows no key of any file; what the keys mean is in the modules that read them.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from schemas.errors import ModelError
 _DECIDING = ("*.json", "*.txt", "*.model", "*.safetensors", "*.py")
 #: Read only where there is no safetensors file beside it, as when loading.
 _FALLBACK_WEIGHTS = ("pytorch_model*.bin", "adapter_model.bin")
+#: What never decides vectors, even where a model's own code may read any file.
+_IDLE = (".*", "*.md", "LICENSE*")
 
 
 def read_json(path: Path) -> Any:
@@ -37,28 +39,31 @@ def read_object(path: Path) -> dict[str, Any]:
     return content
 
 
-def identity(folder: Path, commit: str | None, module_paths: Iterable[str]) -> str:
+def identity(folder: Path, commit: str | None, module_paths: Iterable[str], *, every: bool = False) -> str:
     """What the files of a model are known by: their commit where they came from a hub, else what is in them."""
-    return f"hub:{commit}" if commit else content_of(folder, module_paths)
+    return f"hub:{commit}" if commit else content_of(folder, module_paths, every=every)
 
 
-def content_of(folder: Path, module_paths: Iterable[str]) -> str:
-    """`files:<hash>` over the names and bytes of the files that decide vectors: the root's and the modules' own."""
+def content_of(folder: Path, module_paths: Iterable[str], *, every: bool = False) -> str:
+    """`files:<hash>` over the names and bytes of the files that decide vectors: the root's and the modules' own.
+
+    `every`: all files may decide, since code of the model's own may read any of them.
+    """
     digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(_deciding_files(folder, module_paths)):
+    for path in sorted(_deciding_files(folder, module_paths, _every_in if every else _deciding_in)):
         with path.open("rb") as file:
             inner = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
         digest.update(f"{path.relative_to(folder).as_posix()}\0{inner.hexdigest()}\0".encode())
     return f"files:{digest.hexdigest()}"
 
 
-def _deciding_files(folder: Path, module_paths: Iterable[str]) -> set[Path]:
-    found = set(_deciding_in(folder))
+def _deciding_files(folder: Path, module_paths: Iterable[str], files_in: Callable[[Path], Iterator[Path]]) -> set[Path]:
+    found = set(files_in(folder))
     for name in module_paths:
         if name not in ("", "."):
             inner = folder / name
             for place in [inner, *(path for path in inner.rglob("*") if path.is_dir())]:
-                found.update(_deciding_in(place))
+                found.update(files_in(place))
     return found
 
 
@@ -66,3 +71,8 @@ def _deciding_in(place: Path) -> Iterator[Path]:
     patterns = _DECIDING if any(place.glob("*.safetensors")) else _DECIDING + _FALLBACK_WEIGHTS
     for pattern in patterns:
         yield from (path for path in place.glob(pattern) if path.is_file())
+
+
+def _every_in(place: Path) -> Iterator[Path]:
+    if place.name != "__pycache__":
+        yield from (path for path in place.glob("*") if path.is_file() and not any(map(path.match, _IDLE)))

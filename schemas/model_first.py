@@ -11,6 +11,7 @@ from schemas.errors import ModelError
 from schemas.model_files import read_object
 from schemas.model_kinds import Place
 from schemas.model_length import Length, resolve_length
+from schemas.model_own import is_own, own_length
 from schemas.model_transformer import resolved_transformer, transformer_config
 from schemas.spec import Module
 
@@ -59,6 +60,8 @@ FIRST: dict[str, Callable[[Place], dict[str, Any]]] = {
 
 def length_of(place: Path, module: Module, asked: int | None, *, network: dict[str, Any]) -> Length:
     """The most tokens of one text that the first module reads: it lies in `place`, `network` is its config.json."""
+    if is_own(module.kind):
+        return Length(own_length(place, module, asked))
     return _LENGTHS[module.kind](place, network, asked)
 
 

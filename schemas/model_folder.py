@@ -12,6 +12,7 @@ from schemas.model_checks import check_complete, check_usable, code_warning, end
 from schemas.model_files import read_object
 from schemas.model_first import length_of
 from schemas.model_modules import has_routes, raw_modules, read_modules
+from schemas.model_own import check_own
 from schemas.model_prompt import resolve_prompt, unchosen_prompts
 from schemas.model_shape import width_of
 from schemas.spec import Choices, ModelOptions, Module, Spec, Task
@@ -31,6 +32,7 @@ def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None,
     _check_model(folder)
     warnings: list[str] = []
     modules = read_modules(folder, options.task, warnings)
+    check_own(folder, modules, trusted=options.trust_remote_code)
     place = folder / (modules[0].path if modules else "")
     base = base_of(place, find)
     source = base.folder if base else place

@@ -12,6 +12,7 @@ from schemas.model_chat import chat_template, message_form
 from schemas.model_files import read_json
 from schemas.model_first import FIRST
 from schemas.model_kinds import READERS, Place
+from schemas.model_own import is_own, own_module
 from schemas.model_route import route_entries
 from schemas.model_transformer import resolved_transformer
 from schemas.spec import Module, Task
@@ -24,12 +25,18 @@ def read_modules(folder: Path, task: Task | None = None, warnings: list[str] | N
     """What modules.json lists, in its order; () where there is no such file. Adds to `warnings` what to tell."""
     entries = _entries(folder, task)
     warnings = [] if warnings is None else warnings
-    return tuple(_read_module(entry, Place(folder / _path(folder, entry), warnings, task)) for entry in entries)
+    return tuple(
+        own_module(entry, _path(folder, entry), task, warnings)
+        if is_own(_kind(entry["type"]))
+        else _read_module(entry, Place(folder / _path(folder, entry), warnings, task))
+        for entry in entries
+    )
 
 
 def has_routes(folder: Path) -> bool:
-    """Whether the task decides which modules a text goes through."""
-    return any(_kind(entry["type"]) == "Router" for entry in _listed(folder))
+    """Whether the task decides what a text goes through: by a Router, or by code of the model's own."""
+    kinds = [_kind(entry["type"]) for entry in _listed(folder)]
+    return any(kind == "Router" or is_own(kind) for kind in kinds)
 
 
 def raw_modules(folder: Path, config: dict[str, Any], task: Task | None = None) -> tuple[Module, ...]:
@@ -85,12 +92,9 @@ def _path(folder: Path, entry: dict[str, Any]) -> str:
 
 
 def _kind(dotted: str) -> str:
+    """The name of a class of sentence-transformers; of any other class, all of what modules.json says."""
+    prefix, _, name = str(dotted).rpartition(".")
+    if not prefix:
+        raise ModelError(f"modules.json has the type {dotted!r}, which names no class", way_out="fetch the model again")
     # Every release moved its classes; the name of the class stayed.
-    prefix, _, name = dotted.rpartition(".")
-    if prefix.partition(".")[0] != "sentence_transformers":
-        raise ModelError(
-            f"module {dotted} is code of the model's own; it is written against sentence-transformers, which is not "
-            "needed here, and so is not supported even with trust",
-            way_out="use a model whose modules.json lists only types of sentence_transformers",
-        )
-    return _ALIASES.get(name, name)
+    return _ALIASES.get(name, name) if prefix.partition(".")[0] == "sentence_transformers" else dotted

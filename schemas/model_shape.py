@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from schemas.errors import ModelError
 from schemas.model_files import read_object
+from schemas.model_own import is_own, own_width
 from schemas.spec import Module
 
 _HIDDEN_KEYS = ("hidden_size", "d_model", "dim", "n_embd")
@@ -20,26 +21,27 @@ _TABLES = ("embedding.weight", "embeddings", "emb_layer.weight")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The width of one vector, and what it stands for."""
+    """The width of one vector, and what it stands for: behind a model's own code, `any` of them."""
 
-    level: Literal["tokens", "sentence"]
+    level: Literal["tokens", "sentence", "any"]
     width: int
 
 
 def width_of(folder: Path, modules: tuple[Module, ...]) -> int:
     """The width of a sentence's vector behind all modules."""
-    first = _FIRST.get(modules[0].kind) if modules else None
-    if first is None:
-        raise _misplaced(modules)
-    shape = first(folder / modules[0].path, modules)
-    for module in modules[1:]:
+    shape = _first(folder, modules)
+    for number, module in enumerate(modules[1:], start=1):
+        if is_own(module.kind):
+            shape = Shape("any", own_width(folder, modules, number, shape.width))
+            continue
         takes = module.config.get("in_features", module.config.get("dimension", shape.width))
         if takes != shape.width:
             raise ModelError(f"{module.kind} in {module.path!r} takes {takes} values, but gets {shape.width}")
-        if module.kind not in _NEXT or module.config.get("level", _LEVELS.get(module.kind)) not in (None, shape.level):
+        level = module.config.get("level", _LEVELS.get(module.kind))
+        if module.kind not in _NEXT or (level is not None and shape.level not in (level, "any")):
             raise _misplaced(modules)
         shape = _NEXT[module.kind](module.config, shape)
-    if shape.level != "sentence":
+    if shape.level == "tokens":
         raise _misplaced(modules)
     return shape.width
 
@@ -51,6 +53,14 @@ def hidden_width(config: dict[str, Any]) -> int:
             if isinstance(part, dict) and isinstance(part.get(key), int):
                 return int(part[key])
     raise ModelError(f"config.json names no width of the hidden states ({', '.join(_HIDDEN_KEYS)})")
+
+
+def _first(folder: Path, modules: tuple[Module, ...]) -> Shape:
+    if modules and is_own(modules[0].kind):
+        return Shape("any", own_width(folder, modules, 0, None))
+    if not modules or modules[0].kind not in _FIRST:
+        raise _misplaced(modules)
+    return _FIRST[modules[0].kind](folder / modules[0].path, modules)
 
 
 def _misplaced(modules: tuple[Module, ...]) -> ModelError:
@@ -108,7 +118,7 @@ _LEVELS = {"Pooling": "tokens", "WeightedLayerPooling": "tokens", "LSTM": "token
 }
 _NEXT: dict[str, Callable[[dict[str, Any], Shape], Shape]] = {
     "Pooling": lambda config, shape: Shape("sentence", shape.width * len(config["modes"])),
-    "Dense": lambda config, shape: Shape(shape.level, config["out_features"]),
+    "Dense": lambda config, _: Shape(config.get("level", "sentence"), config["out_features"]),
     "LSTM": lambda config, _: Shape("tokens", config["hidden"] * (2 if config["bidirectional"] else 1)),
     "CNN": lambda config, _: Shape("tokens", config["channels"] * len(config["kernels"])),
     **{

@@ -1,5 +1,6 @@
 """What a worker reports of a finished job; it travels in the part's own footer, so the parts tell a run's story."""
 
+import math
 from typing import Self
 
 from schemas.job import RunId
@@ -13,7 +14,7 @@ RANGES_KEY = b"vecmill.ranges"
 #: Raised when a part or a receipt of an older version could no longer be read as it is.
 FORMAT_VERSION = 1
 #: What is added up over the jobs of a run, in receipts and in the ledger.
-COUNTERS = ("rows", "failed", "truncated", "tokens", "padded_tokens")
+COUNTERS = ("rows", "failed", "truncated", "tokens", "padded_tokens", "batches", "squared_batch_tokens")
 
 
 class StageSeconds(Record):
@@ -35,7 +36,11 @@ class SourceRange(Record):
 
 
 class Receipt(Record):
-    """One finished job: what came out, and what it took."""
+    """One finished job: what came out, and what it took.
+
+    `padded_tokens` is this job's share of what its batches computed. A batch counts for the job of its first row, so
+    each is counted once over a run: `batches`, and `squared_batch_tokens`, the sum of their tokens' squares.
+    """
 
     format_version: int = FORMAT_VERSION
     run: RunId
@@ -47,6 +52,8 @@ class Receipt(Record):
     truncated: int = 0
     tokens: int = 0
     padded_tokens: int = 0
+    batches: int = 0
+    squared_batch_tokens: int = 0
     seconds: StageSeconds = StageSeconds()
     claimed_at: float
     durable_at: float
@@ -68,11 +75,31 @@ class Totals(Record):
     truncated: int = 0
     tokens: int = 0
     padded_tokens: int = 0
+    batches: int = 0
+    squared_batch_tokens: int = 0
     seconds: StageSeconds = StageSeconds()
     first_claim: float | None = None
     last_durable: float | None = None
     devices: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
+
+    @property
+    def padding(self) -> float:
+        """Tokens computed for each token that there was; 1 without padding, 0 where there was none."""
+        return self.padded_tokens / self.tokens if self.tokens else 0.0
+
+    @property
+    def batch_tokens(self) -> float:
+        """Tokens of a mean batch, padding counted."""
+        return self.padded_tokens / self.batches if self.batches else 0.0
+
+    @property
+    def batch_spread(self) -> float:
+        """How uneven the batches were: the coefficient of variation of their tokens (deviation over mean)."""
+        if not self.padded_tokens:
+            return 0.0
+        mean_square = self.squared_batch_tokens / self.batches
+        return math.sqrt(max(mean_square / self.batch_tokens**2 - 1, 0.0))
 
     def plus(self, receipt: Receipt) -> Self:
         """These totals with one more receipt."""

@@ -1,6 +1,8 @@
-"""What holds for every test: no model hub, whatever the environment says."""
+"""What holds for every test: no model hub, whatever the environment says, and one thread per process."""
 
 import os
 
 # Before anything imports huggingface_hub, which reads it once; child processes inherit it.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Before anything imports torch: two OpenMP threads collapse where another process needs a core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from schemas.receipt import StageSeconds
-from worker.engine import Embedder, Engine
+from schemas.receipt import Receipt, StageSeconds
+from worker.engine import Embedder, Engine, Work
 from worker.output.part import Encoded, Failure
 from worker.suspects import Span, pieces, rows_at_fault
 
@@ -15,22 +15,18 @@ from worker.suspects import Span, pieces, rows_at_fault
 class Effort(NamedTuple):
     """What the vectors took."""
 
-    padded_tokens: int = 0
+    work: Work = Work()
     tokenize_seconds: float = 0.0
-    encode_seconds: float = 0.0
 
     def plus(self, other: "Effort") -> "Effort":
         """Both together."""
-        return Effort(
-            self.padded_tokens + other.padded_tokens,
-            self.tokenize_seconds + other.tokenize_seconds,
-            self.encode_seconds + other.encode_seconds,
-        )
+        return Effort(self.work.plus(other.work), self.tokenize_seconds + other.tokenize_seconds)
 
-    @property
-    def seconds(self) -> StageSeconds:
-        """For the receipt."""
-        return StageSeconds(tokenize=self.tokenize_seconds, encode=self.encode_seconds)
+    def onto(self, receipt: Receipt) -> Receipt:
+        """The receipt with all this in it."""
+        counts = {name: getattr(self.work, name) for name in ("padded_tokens", "batches", "squared_batch_tokens")}
+        seconds = StageSeconds(tokenize=self.tokenize_seconds, encode=self.work.seconds)
+        return receipt.model_copy(update={**counts, "seconds": seconds})
 
 
 def encode(engine: Engine, embedder: Embedder, texts: list[str]) -> tuple[Encoded, Effort]:
@@ -41,7 +37,7 @@ def encode(engine: Engine, embedder: Embedder, texts: list[str]) -> tuple[Encode
     done = engine.submit(embedder, tokens).result()
     failures = {row: Failure("encode", reason) for row, reason in done.failures.items()}
     encoded = Encoded(done.vectors, tokens.lengths.astype(np.int32), tokens.truncated, failures)
-    return encoded, Effort(done.padded_tokens, tokenize_seconds, done.seconds)
+    return encoded, Effort(done.work, tokenize_seconds)
 
 
 def encode_in_pieces(

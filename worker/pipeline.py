@@ -107,9 +107,8 @@ class Pipeline:
             run=job.run, job=job.job, fingerprint=record.spec.fingerprint, source=source, rows=0,
             claimed_at=claimed_at, durable_at=0.0, worker=self._ledger.worker,
             device=facts["device"], dtype=facts["dtype"],
-            padded_tokens=effort.padded_tokens, seconds=effort.seconds,
         )  # fmt: skip
-        return write_part(folder, rows, encoded, record=record, receipt=receipt)
+        return write_part(folder, rows, encoded, record=record, receipt=effort.onto(receipt))
 
     def _encode(self, job: Job, claim: Claim, embedder: Embedder, texts: list[str]) -> tuple[Encoded, Effort]:
         if not is_suspect(claim.lost):

@@ -105,7 +105,7 @@ def pause(run: str, broker: str | None) -> int:
 @click.argument("run")
 @broker_option
 def cancel(run: str, broker: str | None) -> int:
-    """End RUN without a commit; its parts stay until a vacuum, and it can still be resumed."""
+    """End RUN without a commit; its parts stay, and it can still be resumed."""
     return _set_state(run, broker, "cancelled")
 
 

@@ -28,7 +28,7 @@ def history(table: str, as_json: bool) -> int:
         when = datetime.fromtimestamp(version.at, UTC)
         click.echo(
             f"version {version.version}  {when:%Y-%m-%d %H:%M:%S}  {version.mode or version.operation}  {_did(version)}"
-            f"  run {version.run or '-'}  fingerprint {(version.fingerprint or '-')[:12]}"
+            f"  run {version.run or '-'}  fingerprint {(version.fingerprint or '-')[:12]}  by {version.user or '-'}"
         )
     return 0
 

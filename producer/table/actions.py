@@ -10,6 +10,7 @@ from producer.table.log import (
     DELETED_KEY,
     FINGERPRINT_KEY,
     MODE_KEY,
+    OPERATION_KEY,
     RANGES_KEY,
     REUSED_KEY,
     ROWS_KEY,
@@ -29,14 +30,19 @@ def added(part: Part) -> AddAction:
     return file_added(LiveFile(part.path, part.rows, part.size_bytes), int(part.receipt.durable_at * 1000))
 
 
-def file_added(file: LiveFile, written_ms: int) -> AddAction:
-    """A file that comes in; its path is relative to the table."""
-    return AddAction(file.path, file.size_bytes, {}, written_ms, True, json.dumps({"numRecords": file.rows}))
+def file_added(file: LiveFile, written_ms: int, *, new_rows: bool = True) -> AddAction:
+    """A file that comes in; its path is relative to the table. Readers of changes pass over one without new rows."""
+    return AddAction(file.path, file.size_bytes, {}, written_ms, new_rows, json.dumps({"numRecords": file.rows}))
 
 
-def file_removed(path: str, size_bytes: int, now_ms: int) -> RemoveAction:
+def file_removed(path: str, size_bytes: int, now_ms: int, *, rows_go: bool = True) -> RemoveAction:
     """A file that goes; its path is as the log has it."""
-    return RemoveAction(path, True, now_ms, size_bytes)
+    return RemoveAction(path, rows_go, now_ms, size_bytes)
+
+
+def upkeep(operation: str) -> CommitProperties:
+    """What the history keeps of a commit that is no run's: what it was, and who made it."""
+    return CommitProperties(custom_metadata={OPERATION_KEY: operation, USER_KEY: user_name()}, max_commit_retries=0)
 
 
 def properties(record: RunRecord, parts: Sequence[Part]) -> CommitProperties:

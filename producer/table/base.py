@@ -8,7 +8,7 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from producer.table.log import FINGERPRINT_KEY, MODE_KEY, RUN_KEY, STORE_KEY
+from producer.table.log import FINGERPRINT_KEY, MODE_KEY, OPERATION_KEY, RUN_KEY, STORE_KEY
 from schemas.errors import TableError
 from schemas.run import RunRecord
 
@@ -39,7 +39,7 @@ def check_moves(record: RunRecord, log: DeltaTable | None) -> None:
 
 
 def _harmless(entry: dict[str, Any], record: RunRecord) -> bool:
-    if entry.get("operation") in _CHANGES_NO_ROW:
+    if entry.get("operation") in _CHANGES_NO_ROW or entry.get(OPERATION_KEY) == "compact":
         return True
     said = (entry.get(MODE_KEY), entry.get(FINGERPRINT_KEY), entry.get(STORE_KEY))
     return record.mode == "upsert" and record.step is not None and said == (

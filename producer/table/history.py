@@ -6,6 +6,7 @@ from producer.table.log import (
     DELETED_KEY,
     FINGERPRINT_KEY,
     MODE_KEY,
+    OPERATION_KEY,
     REUSED_KEY,
     ROWS_KEY,
     RUN_KEY,
@@ -45,7 +46,7 @@ def _version(entry: dict[str, Any], commit: dict[str, Any]) -> Version:
     return Version(
         version=entry["version"],
         at=entry["timestamp"] / 1000,
-        operation=entry["operation"],
+        operation=entry.get(OPERATION_KEY) or entry["operation"],
         run=commit.get(RUN_KEY),
         fingerprint=commit.get(FINGERPRINT_KEY),
         mode=entry.get(MODE_KEY),

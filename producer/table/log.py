@@ -21,6 +21,8 @@ MODE_KEY = "vecmill.mode"
 REUSED_KEY = "vecmill.reused"
 DELETED_KEY = "vecmill.deleted"
 USER_KEY = "vecmill.user"
+#: What a commit that is no run's was: "compact", "restore" or "vacuum".
+OPERATION_KEY = "vecmill.operation"
 
 
 class LiveFile(NamedTuple):

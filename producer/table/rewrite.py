@@ -8,7 +8,7 @@ ever changed.
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +17,12 @@ import pyarrow.parquet as pq
 
 from producer.bits import Bits
 from producer.join import Keys, join
+from producer.table.copying import batches_of, write_rows
 from producer.table.keys import count_rows, keys_of
 from producer.table.log import LiveFile
 from schemas.durable import written
 from schemas.errors import TableError
-from schemas.layout import writer_options
 
-_BATCH_ROWS = 8_192
 _DOOMED = """
     SELECT version.at AS at FROM version
     SEMI JOIN outgoing ON version.id = outgoing.id AND version.chunk = outgoing.chunk
@@ -71,22 +70,17 @@ def _rewrite(file: LiveFile, leaving: npt.NDArray[np.int64], table: str, name: s
     if not os.path.exists(path):
         try:
             with written(path) as stream:
-                _copy(file.path, stream, leaving)
+                write_rows(stream, _without(file.path, leaving), like=file.path)
         except (pa.ArrowException, OSError) as error:
             raise TableError(f"cannot write {path} from {file.path}: {error}", way_out="vecmill verify") from error
     rows = pq.read_metadata(path).num_rows
     return LiveFile(name, rows, os.path.getsize(path))
 
 
-def _copy(source: str, target: BinaryIO, leaving: npt.NDArray[np.int64]) -> None:
-    with pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20) as parquet:
-        schema = parquet.schema_arrow.remove_metadata()
-        said = {key: text for key, text in (parquet.metadata.metadata or {}).items() if key.startswith(b"vecmill.")}
-        first = 0
-        with pq.ParquetWriter(target, schema, **writer_options(schema)) as writer:
-            for batch in parquet.iter_batches(_BATCH_ROWS):
-                mine = leaving[(leaving >= first) & (leaving < first + batch.num_rows)] - first
-                staying = np.setdiff1d(np.arange(batch.num_rows), mine, assume_unique=True)
-                writer.write_batch(batch.take(pa.array(staying)).replace_schema_metadata(None))
-                first += batch.num_rows
-            writer.add_key_value_metadata(said)
+def _without(source: str, leaving: npt.NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
+    first = 0
+    for batch in batches_of(source):
+        mine = leaving[(leaving >= first) & (leaving < first + batch.num_rows)] - first
+        staying = np.setdiff1d(np.arange(batch.num_rows), mine, assume_unique=True)
+        yield batch.take(pa.array(staying))
+        first += batch.num_rows

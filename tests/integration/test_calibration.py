@@ -80,7 +80,7 @@ def test_a_producer_killed_while_calibrating_and_again_right_after(
     vecmill: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "table"
-    run = vecmill.start(*embed(corpus(ROWS), tiny_model, table), "--store", "int8")
+    run = vecmill.start(*embed(corpus(ROWS), tiny_model, table), "--store", "int8", "--workers", "1")
     wait_until(lambda: calibrating(table), or_ended=run)
     kill_with_all_children(run)
     survivors = {path: path.stat().st_mtime_ns for path in sample_parts(table)}

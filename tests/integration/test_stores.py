@@ -58,7 +58,7 @@ def test_ranges_are_found_by_the_workers_and_kept(
 
     refused = vecmill.run(*command[:-1], "binary")
     assert (refused.returncode, "--mode replace" in refused.stderr) == (2, True)
-    again = [*command, "--limit", "100", "--mode", "replace", "--json"]
+    again = [*command, "--limit", "100", "--mode", "replace", "--workers", "1", "--json"]
     done = vecmill.run(*again)
     assert outcome(done)["version"] == 1
     assert "to find the ranges" not in done.stderr
@@ -96,7 +96,7 @@ def test_binary_needs_no_ranges(
 ) -> None:
     table = tmp_path / "table"
     command = ["embed", corpus(300), "--model", tiny_model, "--to", table, "--dtype", "float32", "--store", "ubinary"]
-    done = vecmill.run(*command, "--keep-text", "--json")
+    done = vecmill.run(*command, "--keep-text", "--workers", "1", "--json")
     assert outcome(done)["embedded"] == 300
     assert "to find the ranges" not in done.stderr
     ids, bits = producer.read(str(table))

@@ -175,15 +175,3 @@ def test_code_of_another_repository_is_told_of(tmp_path):
     tiny.rewrite(folder / "config.json", {"auto_map": elsewhere})
     spec = resolve(folder, ModelOptions(model=str(folder), trust_remote_code=True))
     assert any("some/where" in warning for warning in spec.warnings)
-
-
-@pytest.mark.parametrize("trust", [False, True])
-def test_a_module_of_its_own_is_refused(record, tmp_path, trust):
-    folder = saved(tmp_path / "saved", raw(tmp_path / "m"))
-    (folder / "mine.py").write_text("import torch\n\n\nclass Head(torch.nn.Module):\n    pass\n")
-    listed = json.loads((folder / "modules.json").read_text())
-    entry = {"idx": 3, "name": "3", "path": "3_Head", "type": "mine.Head"}
-    (folder / "modules.json").write_text(json.dumps([*listed, entry]))
-    with pytest.raises(ModelError, match=r"mine\.Head is code of the model's own"):
-        Embedder.load(folder, dtype="float32", trust_remote_code=trust)
-    record(None, layout="module of the model's own code", status="refused", note="see docs/decisions.md")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.engine.batching import WaitingPool
+from worker.engine.batching import SQUARES_PER_TOKEN, WaitingPool
 
 lengths = st.lists(st.integers(1, 40), min_size=1, max_size=30)
 jobs = st.lists(lengths, min_size=1, max_size=5)
@@ -40,6 +40,23 @@ def test_the_budget_is_held_but_for_a_sequence_alone(jobs, budget, padded):
         sizes = [jobs[job][row] for job, rows in batch for row in rows]
         cost = max(sizes) * len(sizes) if padded else sum(sizes)
         assert cost <= budget or len(sizes) == 1
+
+
+@settings(deadline=None)
+@given(
+    jobs=st.lists(st.lists(st.integers(1, 9000), min_size=1, max_size=30), min_size=1, max_size=3), padded=st.booleans()
+)
+def test_squared_lengths_are_bound_but_for_a_sequence_alone(jobs, padded):
+    budget = 16384
+    for _, batch in drain(filled(jobs, padded=padded), budget):
+        sizes = [jobs[job][row] for job, rows in batch for row in rows]
+        squares = max(sizes) ** 2 * len(sizes) if padded else sum(size**2 for size in sizes)
+        assert squares <= budget * SQUARES_PER_TOKEN or len(sizes) == 1
+
+
+def test_texts_that_are_mostly_attention_do_not_share_a_batch():
+    batches = [batch for _, batch in drain(filled([[8000, 8000, 100, 100]], padded=False), 16384)]
+    assert [[rows.tolist() for _, rows in batch] for batch in batches] == [[[0]], [[1]], [[2, 3]]]
 
 
 @settings(deadline=None)

@@ -74,8 +74,23 @@ def test_every_caller_gets_its_own_vectors_in_order(jobs, padded):
         assert encoded.vectors.tolist() == wanted(job)
         assert encoded.failures == {}
         count = sum(map(len, job))
-        assert encoded.padded_tokens >= count
-        assert padded or encoded.padded_tokens == count
+        assert encoded.work.padded_tokens >= count
+        assert padded or encoded.work.padded_tokens == count
+    engine.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(jobs=st.lists(texts, min_size=1, max_size=6), padded=st.booleans())
+def test_every_batch_is_counted_once_over_all_callers(jobs, padded):
+    engine, embedder = Engine(), Arithmetic(padded=padded)
+    embedder.gate.clear()
+    futures = [engine.submit(embedder, tokens(job)) for job in jobs]
+    embedder.gate.set()
+    work = [future.result(10).work for future in futures]
+    sizes = [max(map(len, batch)) * len(batch) if padded else sum(map(len, batch)) for batch in embedder.batches]
+    assert sum(one.batches for one in work) == len(sizes)
+    assert sum(one.padded_tokens for one in work) == sum(sizes)
+    assert sum(one.squared_batch_tokens for one in work) == sum(size**2 for size in sizes)
     engine.close()
 
 

@@ -1,5 +1,7 @@
 """Receipts add up."""
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,3 +37,20 @@ def test_totals_are_sums_and_do_not_depend_on_the_order(receipts, order):
         assert getattr(totals, name) == sum(getattr(receipt, name) for receipt in receipts)
     assert totals.first_claim == min(receipt.claimed_at for receipt in receipts)
     assert totals.last_durable == max(receipt.durable_at for receipt in receipts)
+
+
+@given(batches=st.lists(st.integers(1, 2**20), min_size=1))
+def test_spread_is_the_coefficient_of_variation_of_the_batches(batches):
+    totals = Totals()
+    for tokens in batches:
+        receipt = a_receipt(record, 0, rows=1).model_copy(
+            update={"tokens": tokens, "padded_tokens": tokens, "batches": 1, "squared_batch_tokens": tokens**2}
+        )
+        totals = totals.plus(receipt)
+    assert totals.batch_tokens == pytest.approx(np.mean(batches))
+    assert totals.batch_spread == pytest.approx(np.std(batches) / np.mean(batches), abs=1e-5)
+    assert totals.padding == 1
+
+
+def test_without_batches_there_is_no_spread():
+    assert (Totals().batch_spread, Totals().batch_tokens, Totals().padding) == (0, 0, 0)

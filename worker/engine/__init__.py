@@ -2,5 +2,6 @@
 
 from worker.engine.embedder import Embedder
 from worker.engine.engine import Engine
+from worker.engine.submission import Work
 
-__all__ = ["Embedder", "Engine"]
+__all__ = ["Embedder", "Engine", "Work"]

@@ -15,6 +15,11 @@ from worker.engine.tokens import Index
 Job = TypeVar("Job", bound=Hashable)
 
 
+#: A batch's squared lengths sum to at most so many times its token budget. Attention costs length times length: beyond
+#: this mean length it would be most of the work, and batches of equal tokens would differ much in time and memory.
+SQUARES_PER_TOKEN = 2048
+
+
 class WaitingPool(Generic[Job]):
     """Sequences of several jobs, by length. `padded`: a batch costs its longest sequence times its rows."""
 
@@ -57,21 +62,19 @@ class WaitingPool(Generic[Job]):
             self._drop(job, length)
 
     def take(self, budget: int) -> list[tuple[Job, Index]]:
-        """The next batch, longest first, and no longer waiting; one sequence beyond the budget goes alone."""
-        taken: dict[int, list[tuple[Job, Index]]] = {}
-        longest, tokens, rows = 0, 0, 0
-        for length in self._near(max(self._jobs[self.oldest])):
-            room = self._room(budget, longest=max(longest, length), length=length, tokens=tokens, rows=rows)
-            if room <= 0 and rows:
-                break
-            picked = self._pick(length, max(room, 1))
-            count = sum(len(index) for _, index in picked)
-            taken[length] = picked
-            longest, tokens, rows = max(longest, length), tokens + count * length, rows + count
-        return [piece for length in sorted(taken, reverse=True) for piece in taken[length]]
+        """The next batch, longest first, and no longer waiting; one sequence beyond the budget goes alone.
 
-    def _room(self, budget: int, *, longest: int, length: int, tokens: int, rows: int) -> int:
-        return budget // longest - rows if self._padded else (budget - tokens) // length
+        `budget` is in tokens; their squared lengths are bound to `SQUARES_PER_TOKEN` times that.
+        """
+        taken: dict[int, list[tuple[Job, Index]]] = {}
+        filling = _Filling(budget, padded=self._padded)
+        for length in self._near(max(self._jobs[self.oldest])):
+            room = filling.room(length)
+            if room <= 0 and taken:
+                break
+            taken[length] = self._pick(length, max(room, 1))
+            filling.add(length, sum(len(index) for _, index in taken[length]))
+        return [piece for length in sorted(taken, reverse=True) for piece in taken[length]]
 
     def _near(self, length: int) -> Iterator[int]:
         """Lengths that wait: this one, then shorter ones, then longer ones, each nearest first."""
@@ -102,3 +105,27 @@ class WaitingPool(Generic[Job]):
         if not self._holders[length]:
             del self._holders[length]
             self._lengths.remove(length)
+
+
+class _Filling:
+    """A batch as it fills up."""
+
+    def __init__(self, budget: int, *, padded: bool) -> None:
+        self._budget = budget
+        self._padded = padded
+        self._longest = self._rows = self._tokens = self._squares = 0
+
+    def room(self, length: int) -> int:
+        """How many more sequences of this length fit."""
+        most = self._budget * SQUARES_PER_TOKEN
+        if self._padded:
+            longest = max(self._longest, length)
+            return min(self._budget // longest, most // longest**2) - self._rows
+        return min((self._budget - self._tokens) // length, (most - self._squares) // length**2)
+
+    def add(self, length: int, rows: int) -> None:
+        """Take so many in."""
+        self._longest = max(self._longest, length)
+        self._rows += rows
+        self._tokens += rows * length
+        self._squares += rows * length**2

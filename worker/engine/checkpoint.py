@@ -11,6 +11,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from schemas.errors import ModelError
 from schemas.model_adapter import is_adapter
+from schemas.model_own import has_own
 from schemas.spec import Spec
 from worker.engine.adapter import merged
 from worker.engine.locate import locate
@@ -48,7 +49,7 @@ def load_network(folder: Path, spec: Spec, *, device: torch.device, dtype: torch
         config = AutoConfig.from_pretrained(source, **module.config["config_kwargs"], trust_remote_code=trust)
         # Nothing is generated, so keys and values of past tokens would be kept for nobody.
         config.use_cache = False
-        config.output_hidden_states = any(module.kind == "WeightedLayerPooling" for module in spec.modules)
+        config.output_hidden_states = _wants_layers(spec, said=bool(config.output_hidden_states))
         if config.model_type == "t5gemma":
             config.is_encoder_decoder = False
         network, report = _class_for(config, source, trust=trust).from_pretrained(
@@ -58,6 +59,12 @@ def load_network(folder: Path, spec: Spec, *, device: torch.device, dtype: torch
         raise ModelError(f"the weights of {folder} cannot be loaded: {cause}") from cause
     _check_complete(folder, network, report)
     return (merged(network, place) if spec.base is not None else network).to(device).eval()
+
+
+def _wants_layers(spec: Spec, *, said: bool) -> bool:
+    # A module of the model's own code may use what the configuration says is there.
+    kinds = [module.kind for module in spec.modules]
+    return "WeightedLayerPooling" in kinds or (said and has_own(spec.modules))
 
 
 def _source(place: Path, spec: Spec) -> Path:

@@ -14,15 +14,17 @@ import torch
 from schemas.errors import ModelError, UsageError, VecmillError
 from schemas.model_adapter import Base, content_in
 from schemas.model_folder import resolve, vary
+from schemas.model_own import has_own
 from schemas.spec import Dtype, ModelOptions, Module, Spec, Task
 from schemas.store import CALIBRATED, Codes, Ranges, Store, stored
-from schemas.text import check_texts
+from schemas.text import EXAMPLE, check_texts
 from worker.engine.batching import WaitingPool
 from worker.engine.device import pick_device
 from worker.engine.features import Reader, Step
 from worker.engine.first import Tokenizes, load_first, network_tokenizer
 from worker.engine.heads import Key, finish, key_of, load_heads
 from worker.engine.locate import locate
+from worker.engine.own_trial import check_vectors
 from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
 
 #: Tokens per batch that a device is best at: a CPU core's cache is small, a GPU wants much work at once.
@@ -90,7 +92,10 @@ class Embedder:
         place = pick_device(device)
         tokenizer, network = load_first(folder, spec, device=place)
         heads = load_heads(folder, spec, device=place)
-        return cls(Parts(folder=folder, tokenizer=tokenizer, network=network, heads=heads), spec)
+        made = cls(Parts(folder=folder, tokenizer=tokenizer, network=network, heads=heads), spec)
+        if has_own(spec.modules):
+            check_vectors(made.forward_batch, made.tokens([EXAMPLE]), spec)
+        return made
 
     def embed(  # noqa: PLR0913 - what a user can ask for, by name
         self,

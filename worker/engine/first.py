@@ -10,11 +10,15 @@ from typing import Protocol
 import torch
 
 from schemas.errors import ModelError
+from schemas.model_own import is_own
 from schemas.spec import Module, Spec
 from worker.engine.chat import ChatTokenizer
 from worker.engine.checkpoint import load_network
 from worker.engine.device import pick_dtype
 from worker.engine.features import Reader
+from worker.engine.own_class import load_own, task_of
+from worker.engine.own_first import OwnReader, OwnTokenizer
+from worker.engine.own_step import OwnStep
 from worker.engine.phrase_tokenizer import PhraseTokenizer
 from worker.engine.tables import load_table
 from worker.engine.tokenizer import Tokenizer
@@ -40,6 +44,8 @@ First = tuple[Tokenizes, Reader]
 def load_first(folder: Path, spec: Spec, *, device: torch.device) -> First:
     """The first module of a spec, ready to run."""
     kind = spec.modules[0].kind
+    if is_own(kind):
+        return _own(folder, spec, device)
     if kind not in _LOADERS:
         raise ModelError(f"module {kind} reads no texts", way_out=f"first may come {', '.join(_LOADERS)}")
     return _LOADERS[kind](folder, spec, device)
@@ -54,6 +60,16 @@ def _transformer(folder: Path, spec: Spec, device: torch.device) -> First:
     tokenizer = network_tokenizer(folder, spec)
     model = load_network(folder, spec, device=device, dtype=pick_dtype(spec.dtype, device))
     return tokenizer, decide(model, spec, device=device, types=tokenizer.types_for(model))
+
+
+def _own(folder: Path, spec: Spec, device: torch.device) -> First:
+    module = spec.modules[0]
+    # As sentence-transformers: it comes as its files are, unless another format is asked for.
+    dtype = None if spec.dtype == "auto" else pick_dtype(spec.dtype, device)
+    made = load_own(folder, spec, module, device=device, dtype=dtype)
+    step = OwnStep(made, module.kind, device, task_of(made, module))
+    tokenizer = OwnTokenizer(step, {"task": module.config["task"]} if "task" in module.config else {})
+    return tokenizer, OwnReader(step, typed=tokenizer.typed, constants=tokenizer.constants)
 
 
 def _static(folder: Path, spec: Spec, device: torch.device) -> First:

@@ -14,15 +14,18 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from schemas.errors import ModelError
+from schemas.model_own import is_own
 from schemas.spec import Module, Spec
 from worker.engine.features import Features, Step
+from worker.engine.own_class import load_own, task_of
+from worker.engine.own_step import OwnStep
 from worker.engine.pooling import pool
 from worker.engine.token_heads import TOKEN_HEADS
 from worker.engine.weights import fill
 
 Loader = Callable[[Path, dict[str, Any], torch.device], Step]
-#: A module is known by its kind and its folder; two without a file may share one.
-Key = tuple[str, str]
+#: A module is known by its kind, its folder and its task; two without a file may share one.
+Key = tuple[str, str, str]
 
 
 class _Dense(nn.Module):
@@ -63,7 +66,7 @@ class _Pooling:
     config: dict[str, Any]
 
     def __call__(self, features: Features) -> Features:
-        return replace(features, sentence=pool(features, self.config), tokens=None, layers=())
+        return replace(features, sentence=pool(features, self.config), layers=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +84,12 @@ class _EachVector:
 
 def load_heads(folder: Path, spec: Spec, *, device: torch.device) -> dict[Key, Step]:
     """The modules of `spec` behind its first, ready to run."""
-    return {key_of(module): _load(folder, module, device) for module in spec.modules[1:]}
+    return {key_of(module): _load(folder, spec, module, device) for module in spec.modules[1:]}
 
 
 def key_of(module: Module) -> Key:
     """By what a loaded module is found again."""
-    return module.kind, module.path
+    return module.kind, module.path, str(module.config.get("task", ""))
 
 
 def finish(features: Features, *, heads: Sequence[Step], truncate_dims: int | None, unit: bool) -> Tensor:
@@ -99,7 +102,10 @@ def finish(features: Features, *, heads: Sequence[Step], truncate_dims: int | No
     return _unit(vectors) if unit else vectors
 
 
-def _load(folder: Path, module: Module, device: torch.device) -> Step:
+def _load(folder: Path, spec: Spec, module: Module, device: torch.device) -> Step:
+    if is_own(module.kind):
+        made = load_own(folder, spec, module, device=device, dtype=torch.float32)
+        return OwnStep(made, module.kind, device, task_of(made, module))
     if module.kind not in _LOADERS:
         raise ModelError(f"module {module.kind} in {module.path!r} is not supported")
     return _LOADERS[module.kind](folder / module.path, module.config, device)

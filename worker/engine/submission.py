@@ -1,10 +1,11 @@
 """One caller's texts on their way through the engine, and what comes back."""
 
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from schemas.store import finite_rows
 from worker.engine.tokens import Ids, Index, Offsets, Tokens, Vectors, offsets_of
 
 _EMPTY = "the text has no token"
@@ -12,16 +13,30 @@ _NOT_FINITE = "the vector is not finite"
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
-    """The vectors of one submission; a failed row's vector is zero, and `failures` says why it failed.
+class Work:
+    """What encoding took: a share of its batches' `seconds`, and of the tokens that they computed, padding counted.
 
-    `seconds` is this submission's share of the time of its batches, and `padded_tokens` of what they computed.
+    A batch counts for the submission whose row is its first, so that each is counted once: `batches`, and the
+    squares of their tokens, which tell how even they were.
     """
+
+    padded_tokens: int = 0
+    batches: int = 0
+    squared_batch_tokens: int = 0
+    seconds: float = 0.0
+
+    def plus(self, other: "Work") -> "Work":
+        """Both together."""
+        return Work(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The vectors of one submission; a failed row's vector is zero, and `failures` says why it failed."""
 
     vectors: Vectors
     failures: dict[int, str] = field(default_factory=dict)
-    padded_tokens: int = 0
-    seconds: float = 0.0
+    work: Work = Work()
 
 
 class Submission:
@@ -35,10 +50,10 @@ class Submission:
         self.lengths = tokens.costs
         self.rows: Index = np.flatnonzero(self.lengths)
         self._missing = len(self.rows)
-        self._vectors = np.zeros((len(tokens), dims), dtype=np.float32)
+        self._vectors = np.empty((len(tokens), dims), dtype=np.float32)
+        self._vectors[self.lengths == 0] = 0
         self._failures = {int(row): _EMPTY for row in np.flatnonzero(self.lengths == 0)}
-        self._padded_tokens = 0
-        self._seconds = 0.0
+        self._work = Work()
 
     @property
     def done(self) -> bool:
@@ -49,25 +64,24 @@ class Submission:
         """Tokens in some rows."""
         return int(self.lengths[rows].sum())
 
-    def receive(self, rows: Index, vectors: Vectors, *, padded_tokens: int, seconds: float) -> None:
+    def receive(self, rows: Index, vectors: Vectors, work: Work) -> None:
         """Take the vectors of some rows."""
-        finite = np.isfinite(vectors).all(axis=1)
-        self._vectors[rows[finite]] = vectors[finite]
-        self._failures.update((int(row), _NOT_FINITE) for row in rows[~finite])
+        self._vectors[rows] = vectors
+        for row in rows[~finite_rows(vectors)]:
+            self._vectors[row] = 0
+            self._failures[int(row)] = _NOT_FINITE
         self._missing -= len(rows)
-        self._padded_tokens += padded_tokens
-        self._seconds += seconds
+        self._work = self._work.plus(work)
 
     def fail(self, rows: Index, reason: str) -> None:
         """Take the reason why some rows have no vector."""
+        self._vectors[rows] = 0
         self._failures.update((int(row), reason) for row in rows)
         self._missing -= len(rows)
 
     def finish(self) -> None:
         """Hand over what there is."""
-        self.future.set_result(
-            Encoded(self._vectors, self._failures, padded_tokens=self._padded_tokens, seconds=self._seconds)
-        )
+        self.future.set_result(Encoded(self._vectors, self._failures, self._work))
 
 
 #: Some rows of some submissions, those of equal length being neighbours.
@@ -86,10 +100,11 @@ def deliver(batch: Batch, vectors: Vectors, *, seconds: float, padded: bool) -> 
     """To each submission its vectors, and its share of the time by its tokens."""
     longest = max(int(submission.lengths[rows].max()) for submission, rows in batch)
     costs = [len(rows) * longest if padded else submission.cost(rows) for submission, rows in batch]
-    begin = 0
+    tokens, begin = sum(costs), 0
     for (submission, rows), cost in zip(batch, costs, strict=True):
-        mine = vectors[begin : begin + len(rows)]
-        submission.receive(rows, mine, padded_tokens=cost, seconds=seconds * cost / sum(costs))
+        first = begin == 0
+        work = Work(cost, int(first), tokens**2 if first else 0, seconds * cost / tokens)
+        submission.receive(rows, vectors[begin : begin + len(rows)], work)
         begin += len(rows)
 
 

@@ -20,6 +20,7 @@ from producer.jobs import JobLimits, cut
 from producer.plan import made_plan, to_embed
 from producer.survey import survey
 from producer.table import check_base, check_covered, commit, history, list_parts, open_table, read, save_plan
+from producer.table.compact import compact
 from producer.table.log import live_files, open_log
 from producer.verify import verify
 from schemas.errors import RunFailed, TableError
@@ -135,6 +136,10 @@ class Table(RuleBasedStateMachine):
     @rule()
     def compact(self):
         DeltaTable(self.table).optimize.compact()
+
+    @rule()
+    def merge(self):
+        compact(str(self.table), target_bytes=6_000)
 
     @invariant()
     def the_table_is_the_model(self):
