@@ -70,10 +70,13 @@ def test_embedded_from_file_to_table(
     assert pq.read_table(table / result["run"]).num_rows == 700
 
 
-def test_texts_that_come_again_are_encoded_once(vecmill: Processes, tiny_model: Path, tmp_path: Path) -> None:
+def test_texts_that_come_again_are_encoded_once_and_names_may_be_relative(
+    vecmill: Processes, tiny_model: Path, tmp_path: Path
+) -> None:
     said = ["sort a list", "list of the vector", "sort a list", "sort a list"] * 10
     pq.write_table(pa.table({"id": [f"doc-{at}" for at in range(40)], "text": said}), tmp_path / "rows.parquet")
-    done = vecmill.run("embed", "rows.parquet", "--model", tiny_model, "--to", "table", "--dtype", "float32",
+    shutil.copytree(tiny_model, tmp_path / "model")
+    done = vecmill.run("embed", "rows.parquet", "--model", "model", "--to", "table", "--dtype", "float32",
                        "--workers", "1", "--json")  # fmt: skip
     result = outcome(done)
     assert (result["embedded"], result["duplicates"], result["padding"]) == (40, 38, 1.0)
