@@ -27,7 +27,8 @@ def resolve_model(options: ModelOptions) -> Spec:
     """The spec of a hub id or a folder; raises `ModelError` where it is unknown or would give wrong vectors."""
     folder = folder_named(options.model)
     if folder is not None:
-        return resolve(folder, options, find=_find)
+        # A worker runs elsewhere, where a relative name would be another folder or none.
+        return resolve(folder, options.model_copy(update={"model": str(folder)}), find=_find)
     name = hub_id(options.model)
     snapshot = _download(name, options.revision, _DESCRIPTIONS)
     if _is_table(snapshot):

@@ -42,6 +42,8 @@ class Result(Record):
             f"  {self.rows:,} rows: {self.embedded:,} embedded, {self.reused:,} reused; "
             f"{self.deleted:,} deleted from the table",
         ]
+        if self.duplicates:
+            lines.append(f"  {self.duplicates:,} texts came again in their job and were not encoded again")
         if not self.embedded:
             return [*lines, *self._losses()]
         lines.append(

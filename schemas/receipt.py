@@ -14,7 +14,17 @@ RANGES_KEY = b"vecmill.ranges"
 #: Raised when a part or a receipt of an older version could no longer be read as it is.
 FORMAT_VERSION = 1
 #: What is added up over the jobs of a run, in receipts and in the ledger.
-COUNTERS = ("rows", "failed", "truncated", "tokens", "padded_tokens", "batches", "squared_batch_tokens")
+COUNTERS = (
+    "rows",
+    "failed",
+    "truncated",
+    "duplicates",
+    "tokens",
+    "encoded_tokens",
+    "padded_tokens",
+    "batches",
+    "squared_batch_tokens",
+)
 
 
 class StageSeconds(Record):
@@ -38,8 +48,10 @@ class SourceRange(Record):
 class Receipt(Record):
     """One finished job: what came out, and what it took.
 
-    `padded_tokens` is this job's share of what its batches computed. A batch counts for the job of its first row, so
-    each is counted once over a run: `batches`, and `squared_batch_tokens`, the sum of their tokens' squares.
+    `duplicates` are texts that the job has had before, so they were not encoded again: `tokens` are those of all rows
+    of the part, `encoded_tokens` those that went through the model, and `padded_tokens` this job's share of what its
+    batches computed, padding counted. A batch counts for the job of its first row, so each is counted once over a run:
+    `batches`, and `squared_batch_tokens`, the sum of their tokens' squares.
     """
 
     format_version: int = FORMAT_VERSION
@@ -50,7 +62,9 @@ class Receipt(Record):
     rows: int
     failed: int = 0
     truncated: int = 0
+    duplicates: int = 0
     tokens: int = 0
+    encoded_tokens: int = 0
     padded_tokens: int = 0
     batches: int = 0
     squared_batch_tokens: int = 0
@@ -73,7 +87,9 @@ class Totals(Record):
     rows: int = 0
     failed: int = 0
     truncated: int = 0
+    duplicates: int = 0
     tokens: int = 0
+    encoded_tokens: int = 0
     padded_tokens: int = 0
     batches: int = 0
     squared_batch_tokens: int = 0
@@ -85,8 +101,8 @@ class Totals(Record):
 
     @property
     def padding(self) -> float:
-        """Tokens computed for each token that there was; 1 without padding, 0 where there was none."""
-        return self.padded_tokens / self.tokens if self.tokens else 0.0
+        """Tokens computed for each token that was encoded; 1 without padding, 0 where there was none."""
+        return self.padded_tokens / self.encoded_tokens if self.encoded_tokens else 0.0
 
     @property
     def batch_tokens(self) -> float:

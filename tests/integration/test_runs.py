@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import redis
@@ -40,11 +41,11 @@ def assert_holds_each_once(table: Path, rows: int) -> None:
         pq.read_metadata(path)
 
 
-def assert_equals_oracle(table: Path, model: Path, rows: int) -> None:
-    """The vectors of the table are sentence-transformers' within 1e-6."""
+def assert_equals_oracle(table: Path, model: Path, said: list[str]) -> None:
+    """The vectors of the table are those that sentence-transformers has for the texts, within 1e-6."""
     ids, vectors = producer.read(str(table))
-    oracle = SentenceTransformer(str(model), device="cpu").encode(texts(rows))
-    place = {f"doc-{at}": at for at in range(rows)}
+    oracle = SentenceTransformer(str(model), device="cpu").encode(said)
+    place = {f"doc-{at}": at for at in range(len(said))}
     np.testing.assert_allclose(vectors, oracle[[place[id_] for id_ in list(ids)]], atol=1e-6)
 
 
@@ -64,9 +65,23 @@ def test_embedded_from_file_to_table(
     assert result["tokens"] > 700
     assert 0 < result["seconds_encode"] < result["seconds"]
     assert_holds_each_once(table, 700)
-    assert_equals_oracle(table, tiny_model, 700)
+    assert_equals_oracle(table, tiny_model, texts(700))
     assert not list(table.rglob("*.tmp"))
     assert pq.read_table(table / result["run"]).num_rows == 700
+
+
+def test_texts_that_come_again_are_encoded_once_and_names_may_be_relative(
+    vecmill: Processes, tiny_model: Path, tmp_path: Path
+) -> None:
+    said = ["sort a list", "list of the vector", "sort a list", "sort a list"] * 10
+    pq.write_table(pa.table({"id": [f"doc-{at}" for at in range(40)], "text": said}), tmp_path / "rows.parquet")
+    shutil.copytree(tiny_model, tmp_path / "model")
+    done = vecmill.run("embed", "rows.parquet", "--model", "model", "--to", "table", "--dtype", "float32",
+                       "--workers", "1", "--json")  # fmt: skip
+    result = outcome(done)
+    assert (result["embedded"], result["duplicates"], result["padding"]) == (40, 38, 1.0)
+    assert "38 texts came again" in done.stderr
+    assert_equals_oracle(tmp_path / "table", tiny_model, said)
 
 
 def test_a_committed_run_is_left_alone(
@@ -97,7 +112,7 @@ def test_a_hub_model_from_the_local_cache(
     table, cache = tmp_path / "table", {"HF_HUB_CACHE": str(tmp_path / "hub")}
     command = ["embed", corpus(300), "--model", "acme/tiny", "--to", table, "--workers", "1", "--dtype", "float32"]
     result = outcome(vecmill.run(*command, "--json", **cache))
-    assert_equals_oracle(table, tiny_model, 300)
+    assert_equals_oracle(table, tiny_model, texts(300))
     record = json.loads((table / "_runs" / f"{result['run']}.json").read_text())
     assert (record["spec"]["model"], record["spec"]["content"]) == ("acme/tiny", f"hub:{commit}")
 

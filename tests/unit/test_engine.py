@@ -74,6 +74,7 @@ def test_every_caller_gets_its_own_vectors_in_order(jobs, padded):
         assert encoded.vectors.tolist() == wanted(job)
         assert encoded.failures == {}
         count = sum(map(len, job))
+        assert encoded.work.encoded_tokens == count
         assert encoded.work.padded_tokens >= count
         assert padded or encoded.work.padded_tokens == count
     engine.close()

@@ -44,7 +44,7 @@ def test_spread_is_the_coefficient_of_variation_of_the_batches(batches):
     totals = Totals()
     for tokens in batches:
         receipt = a_receipt(record, 0, rows=1).model_copy(
-            update={"tokens": tokens, "padded_tokens": tokens, "batches": 1, "squared_batch_tokens": tokens**2}
+            update={"encoded_tokens": tokens, "padded_tokens": tokens, "batches": 1, "squared_batch_tokens": tokens**2}
         )
         totals = totals.plus(receipt)
     assert totals.batch_tokens == pytest.approx(np.mean(batches))

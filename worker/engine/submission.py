@@ -14,12 +14,14 @@ _NOT_FINITE = "the vector is not finite"
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What encoding took: a share of its batches' `seconds`, and of the tokens that they computed, padding counted.
+    """What encoding took: a share of its batches' `seconds`, and of the tokens that they computed, padding counted;
+    `encoded_tokens` are those without it.
 
     A batch counts for the submission whose row is its first, so that each is counted once: `batches`, and the
     squares of their tokens, which tell how even they were.
     """
 
+    encoded_tokens: int = 0
     padded_tokens: int = 0
     batches: int = 0
     squared_batch_tokens: int = 0
@@ -103,7 +105,7 @@ def deliver(batch: Batch, vectors: Vectors, *, seconds: float, padded: bool) -> 
     tokens, begin = sum(costs), 0
     for (submission, rows), cost in zip(batch, costs, strict=True):
         first = begin == 0
-        work = Work(cost, int(first), tokens**2 if first else 0, seconds * cost / tokens)
+        work = Work(submission.cost(rows), cost, int(first), tokens**2 if first else 0, seconds * cost / tokens)
         submission.receive(rows, vectors[begin : begin + len(rows)], work)
         begin += len(rows)
 
