@@ -13,6 +13,7 @@ from producer.verify.sample import Encode, check_sample
 from schemas.errors import TableError
 from schemas.footer import read_footer
 from schemas.run import RunRecord
+from schemas.store import Store
 
 
 def verify(
@@ -34,7 +35,7 @@ def verify(
     whole = [file for file in files if file not in broken]
     yield from check_duplicates(whole)
     if encode is not None and sample:
-        dtype = _coarser(state.store, _dtype(state, [file.path for file in whole]))
+        dtype = _coarser(_store_dtype(state.store), _dtype(state, [file.path for file in whole]))
         compare = comparison(state.store, state.ranges, dtype)
         yield from check_sample(whole, sample, encode, records=_records(table, state), compare=compare)
 
@@ -60,7 +61,11 @@ def _dtype(state: TableState, paths: list[str]) -> str:
     return _coarser(state.spec.dtype, *dtypes) if state.spec.dtype != "auto" or dtypes else "bfloat16"
 
 
+def _store_dtype(store: Store) -> str:
+    """A quantized store is no coarser than its codes, which are compared as such: int8 here is not the dtype."""
+    return store if store in ("float32", "float16", "bfloat16") else "float32"
+
+
 def _coarser(*dtypes: str) -> str:
-    """A quantized store is no coarser than its codes, which are compared as such."""
-    order = ["auto", "float32", "float16", "bfloat16"]
+    order = ["auto", "float32", "float16", "bfloat16", "int8"]
     return max((dtype for dtype in dtypes if dtype in order), key=order.index)

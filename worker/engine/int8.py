@@ -6,6 +6,7 @@ has one. The products are summed in int32, so what comes out is the same to the 
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 #: The kernel of CPUs without VNNI adds two products in 16 bits: 2 x 255 x 63 fits, 2 x 255 x 127 would be cut off.
 #: The same on every CPU, so that the same spec gives the same vectors everywhere.
@@ -37,7 +38,7 @@ class Int8Linear(nn.Module):
         if not len(rows):
             return states.new_zeros((*states.shape[:-1], self.out_features))
         levels, scales = quantized_rows(rows)
-        output = torch.ops.onednn.qlinear_pointwise(
+        output: Tensor = torch.ops.onednn.qlinear_pointwise(
             levels, 1.0, _ZERO, self._packed, self._scales, self._zeros, None, 1.0, 0, torch.float32, "none", [], ""
         )[: len(rows)].mul_(scales)
         if self.bias is not None:
@@ -53,17 +54,16 @@ def quantized_weights(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 def quantized_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
     """uint8 [rows up to a full step, in] around 128, and the scale [rows, 1] of each row."""
-    scales = torch.linalg.vector_norm(rows, torch.inf, dim=1, keepdim=True).div_(INPUT_MOST).clamp_(min=_LEAST_SCALE)
-    count = -(-len(rows) // _ROWS_STEP) * _ROWS_STEP
-    levels = rows.new_zeros((count, rows.shape[1]), dtype=torch.uint8)
-    # A row that is not finite has no levels, but a scale that keeps its outputs from being finite.
-    levels[: len(rows)] = (rows / scales).round_().add_(_ZERO).nan_to_num_(nan=_ZERO, posinf=_ZERO, neginf=_ZERO)
-    return levels, scales
+    # Two passes without a copy are much faster than a norm or abs(). A row that is not finite gets a scale that is not.
+    most = torch.maximum(rows.amax(1, keepdim=True), rows.amin(1, keepdim=True).neg_())
+    scales = most.div_(INPUT_MOST).clamp_(min=_LEAST_SCALE)
+    levels = (rows / scales).round_().to(torch.int8).view(torch.uint8).bitwise_xor_(_ZERO)
+    return pad(levels, (0, 0, 0, -len(rows) % _ROWS_STEP)), scales
 
 
 def usable() -> str:
     """Nothing where this CPU's kernel sums exactly; else what is wrong with it."""
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return "this build of torch has no oneDNN"
     levels = torch.tensor([[INPUT_MOST] * 64, [-INPUT_MOST] * 64, [INPUT_MOST, -INPUT_MOST] * 32]).float()
     linear = nn.Linear(64, 3, bias=False)
