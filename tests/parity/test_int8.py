@@ -35,8 +35,10 @@ def in_integers(embedder):
 @pytest.mark.parametrize(
     ("kind", "style"),
     [
-        *(("bert", "wordpiece"), ("distilbert", "wordpiece"), ("albert", "wordpiece"), ("mpnet", "wordpiece")),
-        *(("roberta", "roberta"), ("t5", "roberta"), ("qwen3", "decoder")),
+        ("bert", "wordpiece"),
+        ("distilbert", "wordpiece"),
+        ("albert", "wordpiece"),
+        *(("roberta", "roberta"), ("mpnet", "roberta"), ("t5", "roberta"), ("qwen3", "decoder")),
     ],
 )
 def test_any_network_of_linear_layers(base, kind, style):
