@@ -1,4 +1,4 @@
-"""`--dtype int8` against float32 on this machine's CPU: nearness, order of a search, speed; all-MiniLM-L6-v2, docstrings.
+"""`--dtype int8` against float32 on a CPU: nearness, order of a search, speed. all-MiniLM-L6-v2, docstrings.
 
     python -m benchmarks.integers
 
@@ -18,13 +18,13 @@ from benchmarks.throughput import model_folder
 from worker.engine import Embedder
 from worker.engine.tokens import Tokens, Vectors
 
-TEXTS, QUERIES, NEAREST, TURNS = 600, 150, 10, 9
+TEXTS, QUERIES, NEAREST, TURNS = 500, 120, 10, 5
 
 
 def main() -> None:
     torch.set_num_threads(1)
     plain, integers = (Embedder.load(model_folder(), dtype=dtype) for dtype in ("float32", "int8"))
-    every = docstring_table(TEXTS * 15)["text"].to_pylist()[::15]
+    every = docstring_table(TEXTS * 5)["text"].to_pylist()[::5]
     tokens = plain.tokens(every)
     left, right = plain.encode(tokens), integers.encode(tokens)
     cosines = (left * right).sum(axis=1)
