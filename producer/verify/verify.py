@@ -62,7 +62,7 @@ def _dtype(state: TableState, paths: list[str]) -> str:
 
 
 def coarsest(store: Store, *dtypes: str) -> str:
-    """What the numbers were rounded to most, computed or stored; codes are compared as such, so their store adds none."""
+    """What the numbers were rounded to most, computed or stored; codes are compared as such, whatever their store."""
     order = ["auto", "float32", "float16", "bfloat16", "int8"]
     stored = store if store in ("float16", "bfloat16") else "float32"
     return max((dtype for dtype in (stored, *dtypes) if dtype in order), key=order.index)
