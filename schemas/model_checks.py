@@ -46,6 +46,11 @@ def check_usable(
             f"{folder} is a {kind}, which gives no one vector per text", way_out="use a SentenceTransformer"
         )
     if module.kind != "Transformer":
+        if options.dtype == "int8":
+            raise ModelError(
+                f"{folder} is a {module.kind}, not a network: int8 makes nothing faster there",
+                way_out="--dtype float32",
+            )
         return
     if not network:
         raise ModelError(f"config.json of {folder / module.path} is missing or empty", way_out="fetch the model again")

@@ -16,7 +16,7 @@ from schemas.store import Ranges, Store, Vectors, codes, packed, values
 Compare = Callable[[pa.ChunkedArray, Vectors], Iterator[tuple[int, str]]]
 
 #: The least cosine between a vector and its second making, by what it was computed or stored in.
-_LEAST_COSINE = {"float32": 0.9999, "float16": 0.999, "bfloat16": 0.998}
+_LEAST_COSINE = {"float32": 0.9999, "float16": 0.999, "bfloat16": 0.998, "int8": 0.98}
 #: A sign may change where a number is so many times as near to zero as numbers differ on average.
 _SIGN_DEVIATIONS = 4
 

@@ -13,6 +13,7 @@ from producer.verify.sample import Encode, check_sample
 from schemas.errors import TableError
 from schemas.footer import read_footer
 from schemas.run import RunRecord
+from schemas.store import Store
 
 
 def verify(
@@ -34,7 +35,7 @@ def verify(
     whole = [file for file in files if file not in broken]
     yield from check_duplicates(whole)
     if encode is not None and sample:
-        dtype = _coarser(state.store, _dtype(state, [file.path for file in whole]))
+        dtype = coarsest(state.store, _dtype(state, [file.path for file in whole]))
         compare = comparison(state.store, state.ranges, dtype)
         yield from check_sample(whole, sample, encode, records=_records(table, state), compare=compare)
 
@@ -57,10 +58,11 @@ def _dtype(state: TableState, paths: list[str]) -> str:
     """What the vectors were computed in; `auto` is decided by each worker, and its receipts say how."""
     footers = (read_footer(path) for path in paths)
     dtypes = {footer.receipt.dtype for footer in footers if footer is not None}
-    return _coarser(state.spec.dtype, *dtypes) if state.spec.dtype != "auto" or dtypes else "bfloat16"
+    return coarsest("float32", state.spec.dtype, *dtypes) if state.spec.dtype != "auto" or dtypes else "bfloat16"
 
 
-def _coarser(*dtypes: str) -> str:
-    """A quantized store is no coarser than its codes, which are compared as such."""
-    order = ["auto", "float32", "float16", "bfloat16"]
-    return max((dtype for dtype in dtypes if dtype in order), key=order.index)
+def coarsest(store: Store, *dtypes: str) -> str:
+    """What the numbers were rounded to most, computed or stored; codes are compared as such, whatever their store."""
+    order = ["auto", "float32", "float16", "bfloat16", "int8"]
+    stored = store if store in ("float16", "bfloat16") else "float32"
+    return max((dtype for dtype in (stored, *dtypes) if dtype in order), key=order.index)

@@ -10,6 +10,7 @@ from deltalake.transaction import AddAction
 from producer.query import search
 from producer.table import commit, list_parts, read
 from producer.verify import verify
+from producer.verify.verify import coarsest
 from schemas.errors import TableError
 from schemas.job import part_path
 from schemas.run import SourceOptions
@@ -172,3 +173,16 @@ def test_a_table_of_parts_and_a_compacted_file_is_sound(tmp_path):
 def test_there_is_nothing_to_verify_without_a_table(tmp_path):
     with pytest.raises(TableError, match="no table"):
         list(verify(str(tmp_path), sample=1, encode=encode))
+
+
+@pytest.mark.parametrize(
+    ("store", "dtypes", "expected"),
+    [
+        ("int8", ["float32"], "float32"),
+        ("float32", ["int8", "bfloat16"], "int8"),
+        ("bfloat16", ["float32"], "bfloat16"),
+        ("int8", ["int8"], "int8"),
+    ],
+)
+def test_a_store_of_int8_is_no_computing_in_int8(store, dtypes, expected):
+    assert coarsest(store, *dtypes) == expected

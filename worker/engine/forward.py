@@ -37,6 +37,8 @@ class Network:
     output: str | None = None
     layered: bool = False
     types: TokenTypes | None = None
+    #: Which layers compute in 8-bit integers, in words; nothing where none does.
+    integers: str = ""
 
     @property
     def padded(self) -> bool:
@@ -45,8 +47,9 @@ class Network:
 
     def describe(self) -> dict[str, str]:
         """Facts that a person asks for."""
-        dtype = str(self.model.dtype).removeprefix("torch.")
-        return {"dtype": dtype, "network": type(self.model).__name__, "way": self.way, "reason": self.reason}
+        dtype = "int8" if self.integers else str(self.model.dtype).removeprefix("torch.")
+        facts = {"dtype": dtype, "network": type(self.model).__name__, "way": self.way, "reason": self.reason}
+        return facts | ({"integers": self.integers} if self.integers else {})
 
     @torch.inference_mode()
     def features(self, ids: Ids, offsets: Offsets) -> Features:

@@ -45,11 +45,11 @@ def decide(model: Any, spec: Spec, *, device: torch.device, types: TokenTypes | 
     if config.get("method") is not None:
         reason = f"the vector is the network's own, by {config['method']}"
         return replace(padded, method=config["method"], output=config["output"], reason=reason)
-    vocabulary = _vocabulary(model)
+    vocabulary = vocabulary_of(model)
     if vocabulary is None:
         return replace(padded, reason="how many tokens it knows is not to be found, so nothing could be tried")
     usual = model.config._attn_implementation
-    ids, offsets = _trial(padded, vocabulary, spec.max_tokens)
+    ids, offsets = sequences(padded, vocabulary, spec.max_tokens)
     single = torch.cat([padded.hidden(ids[begin:end], np.array([0, end - begin])) for begin, end in pairwise(offsets)])
     problems: list[str] = []
     for way in _ways(device, single.dtype):
@@ -81,14 +81,16 @@ def _try(network: Network, ids: Ids, offsets: Offsets, single: Tensor) -> str:
     return "" if worst <= _TOLERANCE[single.dtype] else f"it differs from one by one by {worst:.1e}"
 
 
-def _vocabulary(model: Any) -> int | None:
+def vocabulary_of(model: Any) -> int | None:
+    """How many tokens a network knows; None where it does not say."""
     try:
         return int(model.get_input_embeddings().num_embeddings)
     except (NotImplementedError, AttributeError):  # a network of a model's own code need not say
         return None
 
 
-def _trial(network: Network, vocabulary: int, max_tokens: int | None) -> tuple[Ids, Offsets]:
+def sequences(network: Network, vocabulary: int, max_tokens: int | None) -> tuple[Ids, Offsets]:
+    """Texts of random tokens to try a network with, always the same: some of each length."""
     window = getattr(network.model.config, "sliding_window", None)
     beyond = {window + 9} if isinstance(window, int) and 0 < window < _LONGEST_TRIAL else set()
     wanted = {min(length, max_tokens or length) for length in _TRIAL_LENGTHS | beyond}

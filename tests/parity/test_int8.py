@@ -1,0 +1,104 @@
+"""Whole networks with their linear layers in integers, against the same networks in float32."""
+
+import numpy as np
+import pytest
+import tiny_models as tiny
+import torch
+from parity_checks import cosines
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+from torch import nn
+
+from benchmarks.docstrings import docstring_table
+from benchmarks.throughput import model_folder
+from schemas.errors import ModelError
+from worker.engine import Embedder
+from worker.engine.int8 import Int8Linear
+
+TEXTS = [text for text in tiny.TEXTS if text.strip()]
+
+
+@pytest.fixture(scope="module")
+def real():
+    return {dtype: Embedder.load(model_folder(), dtype=dtype) for dtype in ("float32", "int8")}
+
+
+@pytest.fixture(scope="module")
+def docstrings():
+    return docstring_table(1500)["text"].to_pylist()[::5]
+
+
+def in_integers(embedder):
+    return sum(isinstance(module, Int8Linear) for module in embedder.parts.network.model.modules())
+
+
+@pytest.mark.parametrize(
+    ("kind", "style"),
+    [
+        ("bert", "wordpiece"),
+        ("distilbert", "wordpiece"),
+        ("albert", "wordpiece"),
+        *(("roberta", "roberta"), ("mpnet", "roberta"), ("t5", "roberta"), ("qwen3", "decoder")),
+    ],
+)
+def test_any_network_of_linear_layers(base, kind, style):
+    folder = base(kind, style)
+    plain, integers = Embedder.load(folder, dtype="float32"), Embedder.load(folder, dtype="int8")
+    assert in_integers(integers) > 3
+    assert integers.describe()["dtype"] == "int8"
+    assert integers.padded == plain.padded
+    assert integers.spec.fingerprint != plain.spec.fingerprint
+    vectors = integers.embed(TEXTS)
+    assert cosines(vectors, plain.embed(TEXTS)).min() > 0.98
+    alone = np.concatenate([integers.embed([text]) for text in TEXTS])
+    # Attention is in float32, and a bit of it that rounds otherwise may move a number by one level.
+    assert cosines(alone, vectors).min() > 0.9995
+
+
+def test_a_layer_that_does_not_bear_it_stays_in_float32(base, tmp_path):
+    folder = tmp_path / "outlier"
+    embedder = Embedder.load(base("bert"), dtype="float32")
+    model = embedder.parts.network.model
+    with torch.no_grad():
+        # One input a thousand times the others, which its weight takes back: 8 bits cannot hold both.
+        model.encoder.layer[0].attention.output.LayerNorm.weight[3] *= 1000
+        model.encoder.layer[0].intermediate.dense.weight[:, 3] = 0
+        model.encoder.layer[0].output.LayerNorm.weight[3] = 0
+    model.save_pretrained(folder)
+    tiny.wordpiece().save_pretrained(folder)
+    embedder = Embedder.load(folder, dtype="int8")
+    layers = dict(embedder.parts.network.model.named_modules())
+    assert type(layers["encoder.layer.0.intermediate.dense"]) is nn.Linear
+    assert in_integers(embedder) > 3
+    assert "too far off in integers: encoder.layer.0.intermediate.dense" in embedder.describe()["integers"]
+
+
+def test_a_network_without_linear_layers_is_refused(base, tmp_path):
+    with pytest.raises(ModelError, match="no layer") as refusal:
+        Embedder.load(base("gpt2", "decoder"), dtype="int8")
+    assert refusal.value.way_out == "--dtype float32"
+    table = StaticEmbedding(tiny.wordpiece().backend_tokenizer, embedding_dim=8)
+    SentenceTransformer(modules=[table], device="cpu").save(str(tmp_path))
+    with pytest.raises(ModelError, match="int8 makes nothing faster"):
+        Embedder.load(tmp_path, dtype="int8")
+
+
+def test_a_real_model_keeps_its_vectors(real, docstrings):
+    found = cosines(real["int8"].embed(docstrings), real["float32"].embed(docstrings))
+    assert found.mean() > 0.995
+    assert found.min() > 0.985
+
+
+def test_a_real_model_keeps_the_order_of_a_search(real, docstrings):
+    def nearest(embedder):
+        vectors = embedder.embed(docstrings)
+        return np.argsort(-(vectors[:60] @ vectors[60:].T), axis=1)[:, :10]
+
+    both = zip(nearest(real["float32"]), nearest(real["int8"]), strict=True)
+    assert np.mean([len(np.intersect1d(left, right)) / 10 for left, right in both]) > 0.88
+
+
+def test_a_real_vector_is_the_same_alone_and_among_others(real, docstrings):
+    embedder = real["int8"]
+    alone = np.concatenate([embedder.embed([text]) for text in docstrings[:25]])
+    assert np.abs(alone - embedder.embed(docstrings)[:25]).max() < 1e-6
