@@ -1,6 +1,6 @@
 """The host's ceiling: a worker whose network is free, against the bare tokenizer. CPU seconds on one core.
 
-    python -m benchmarks.host --texts 60000
+    python -m benchmarks.host --texts 20000
 
 Everything of a worker is real (Redis, ledger, payloads, tokenizer, batches, parts on the disk) but the network, which
 gives vectors that were made beforehand. The share says how much of its tokenizer's speed a host keeps, and so how
@@ -36,7 +36,6 @@ from worker.engine import Embedder, Engine
 from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
 from worker.leases import Leases
 from worker.ledger import Ledger, connect
-from worker.memory import keep_freed_memory
 from worker.pipeline import Pipeline
 from worker.runs import Runs
 from worker.settings import WorkerSettings
@@ -53,29 +52,23 @@ class Free:
 
     @property
     def spec(self) -> Spec:
-        """What the vectors would mean."""
         return self.real.spec
 
     @property
     def padded(self) -> bool:
-        """Texts lie end to end."""
         return False
 
     @property
     def token_budget(self) -> int:
-        """As on a GPU."""
         return 16384
 
     def tokens(self, texts: list[str]) -> Tokens:
-        """The real tokenizer's."""
         return self.real.tokens(texts)
 
     def forward_batch(self, ids: Ids, offsets: Offsets) -> Vectors:
-        """As many vectors as there are texts."""
         return self.vectors[: len(offsets) - 1]
 
     def describe(self) -> dict[str, Any]:
-        """For the receipts."""
         return {"device": "none", "dtype": "float32"}
 
 
@@ -86,11 +79,9 @@ class One:
         self._embedder = embedder
 
     def load(self, spec: Spec) -> Free:
-        """Always the same."""
         return self._embedder
 
     def describe(self) -> tuple[str, tuple[str, ...]]:
-        """For the receipts."""
         return "none", ()
 
 
@@ -193,7 +184,7 @@ def _stages(folder: Path) -> dict[str, float]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--texts", type=int, default=60_000, help="how many docstrings (default 60000)")
+    parser.add_argument("--texts", type=int, default=20_000, help="how many docstrings (default 20000)")
     parser.add_argument(
         "--repeats", type=int, default=3, help="interleaved runs of both; the median counts (default 3)"
     )

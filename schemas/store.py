@@ -54,17 +54,6 @@ def stored(vectors: Vectors, store: Store, ranges: Ranges | None) -> Vectors | C
     return codes(vectors, store, ranges) if store in CALIBRATED + PACKED else rounded(vectors, store)
 
 
-def finite_rows(vectors: Vectors) -> npt.NDArray[np.bool_]:
-    """Which rows hold neither NaN nor infinity."""
-    # A sum of finite numbers can overflow, but one with NaN or infinity is never finite: so most rows need no look
-    # at each number.
-    with np.errstate(over="ignore", invalid="ignore"):
-        finite: npt.NDArray[np.bool_] = np.isfinite(vectors.sum(axis=1))
-    doubtful = np.flatnonzero(~finite)
-    finite[doubtful] = np.isfinite(vectors[doubtful]).all(axis=1)
-    return finite
-
-
 def rounded(vectors: Vectors, store: Store) -> Vectors:
     """The nearest values that the stored precision has; still float32, so every reader can read them."""
     if store == "float16":

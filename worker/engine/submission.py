@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from schemas.store import finite_rows
 from worker.engine.tokens import Ids, Index, Offsets, Tokens, Vectors, offsets_of
 
 _EMPTY = "the text has no token"
@@ -52,8 +51,7 @@ class Submission:
         self.lengths = tokens.costs
         self.rows: Index = np.flatnonzero(self.lengths)
         self._missing = len(self.rows)
-        self._vectors = np.empty((len(tokens), dims), dtype=np.float32)
-        self._vectors[self.lengths == 0] = 0
+        self._vectors = np.zeros((len(tokens), dims), dtype=np.float32)
         self._failures = {int(row): _EMPTY for row in np.flatnonzero(self.lengths == 0)}
         self._work = Work()
 
@@ -68,16 +66,14 @@ class Submission:
 
     def receive(self, rows: Index, vectors: Vectors, work: Work) -> None:
         """Take the vectors of some rows."""
-        self._vectors[rows] = vectors
-        for row in rows[~finite_rows(vectors)]:
-            self._vectors[row] = 0
-            self._failures[int(row)] = _NOT_FINITE
+        finite = np.isfinite(vectors).all(axis=1)
+        self._vectors[rows[finite]] = vectors[finite]
+        self._failures.update((int(row), _NOT_FINITE) for row in rows[~finite])
         self._missing -= len(rows)
         self._work = self._work.plus(work)
 
     def fail(self, rows: Index, reason: str) -> None:
         """Take the reason why some rows have no vector."""
-        self._vectors[rows] = 0
         self._failures.update((int(row), reason) for row in rows)
         self._missing -= len(rows)
 
