@@ -71,12 +71,13 @@ class Driver:
         try:
             self._place.keep()
             self._bury()
+            workers = [beat.worker for beat in living_workers(self._broker.client)]
             progress = self._ledger.progress() if self._feeder else None
             if self._feeder is None or progress is None:
                 progress, self._feeder = self._attach()
             if progress.state == "running" and not progress.ended:
-                self._feed(self._feeder, progress)
-            self._show(progress)
+                self._feed(self._feeder, progress, len(workers))
+            self._show(progress, workers)
         except (*OUTAGE, QueueUnreachable) as error:
             self._wait_out(error)
             return False
@@ -97,9 +98,8 @@ class Driver:
             raise BrokerError("Redis forgets what it was just told", way_out="check its maxmemory and who else uses it")
         return progress, feeder
 
-    def _feed(self, feeder: Feeder, progress: Progress) -> None:
+    def _feed(self, feeder: Feeder, progress: Progress, workers: int) -> None:
         run, queue = self._record.run, self._broker.queue
-        workers = len(living_workers(self._broker.client))
         for job in feeder.fill(progress, workers=workers, memory_bytes=self._broker.memory_bytes):
             queue.publish(run, [job])
         expired, unclaimed = self._ledger.overdue()
@@ -109,8 +109,7 @@ class Driver:
             feeder.restore(job)
         queue.publish(run, lost)
 
-    def _show(self, progress: Progress) -> None:
-        workers = [beat.worker for beat in living_workers(self._broker.client)]
+    def _show(self, progress: Progress, workers: list[str]) -> None:
         view = self._rates.view(progress, queued=queued(self._broker.client), workers=len(workers))
         self._display.show(view)
         self._tell_causes()
