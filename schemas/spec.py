@@ -13,6 +13,8 @@ from pydantic import Field
 from schemas.record import Record
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16", "int8"]
+#: What a dtype may turn out to be, the finest first.
+FINEST_FIRST: tuple[Dtype, ...] = ("float32", "float16", "bfloat16", "int8")
 Task = Literal["query", "document"]
 PoolingMode = Literal["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
 

@@ -25,12 +25,11 @@ from producer.table.log import LiveFile, live_files, logged_paths, open_log
 from schemas.durable import written
 from schemas.errors import TableError
 from schemas.footer import read_footer
+from schemas.spec import FINEST_FIRST
 
 #: How big files become, at most; unless one was bigger already.
 TARGET_BYTES = 256 << 20
 _TRIES = 3
-#: Half precision is compared less strictly by `verify`, which reads this from the footers.
-_COARSENESS = ("float32", "float16", "bfloat16")
 
 
 class Compacted(NamedTuple):
@@ -120,5 +119,6 @@ def _rows(files: Sequence[LiveFile]) -> Iterator[pa.RecordBatch]:
 
 def _coarseness(file: LiveFile) -> int:
     footer = read_footer(file.path)
+    # `verify` compares coarse numbers less strictly, and reads from the footers how coarse they are.
     dtype = None if footer is None else footer.receipt.dtype
-    return _COARSENESS.index(dtype) if dtype in _COARSENESS else -1
+    return next((place for place, one in enumerate(FINEST_FIRST) if one == dtype), -1)

@@ -13,6 +13,7 @@ from producer.verify.sample import Encode, check_sample
 from schemas.errors import TableError
 from schemas.footer import read_footer
 from schemas.run import RunRecord
+from schemas.spec import FINEST_FIRST
 from schemas.store import Store
 
 
@@ -63,6 +64,6 @@ def _dtype(state: TableState, paths: list[str]) -> str:
 
 def coarsest(store: Store, *dtypes: str) -> str:
     """What the numbers were rounded to most, computed or stored; codes are compared as such, whatever their store."""
-    order = ["auto", "float32", "float16", "bfloat16", "int8"]
+    order = ["auto", *FINEST_FIRST]
     stored = store if store in ("float16", "bfloat16") else "float32"
     return max((dtype for dtype in (stored, *dtypes) if dtype in order), key=order.index)
