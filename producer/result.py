@@ -6,7 +6,7 @@ from schemas.record import Record
 class Result(Record):
     """The outcome of a run. `version` is the table's Delta version after it; `chunks` the vectors it then holds.
 
-    `padding` is tokens computed per token that there was; `batch_tokens` and `batch_spread` are mean and coefficient
+    `padding` is tokens computed per token that was encoded; `batch_tokens` and `batch_spread` are mean and coefficient
     of variation of the tokens that went through the model at once.
     """
 
@@ -43,7 +43,7 @@ class Result(Record):
             f"{self.deleted:,} deleted from the table",
         ]
         if self.duplicates:
-            lines.append(f"  {self.duplicates:,} texts came again in their job and were not encoded again")
+            lines.append(f"  {_counted(self.duplicates, 'text')} came again in the same job and shared one encoding")
         if not self.embedded:
             return [*lines, *self._losses()]
         lines.append(
@@ -60,7 +60,11 @@ class Result(Record):
     def _losses(self) -> list[str]:
         lines = []
         if self.truncated:
-            lines.append(f"  {self.truncated:,} texts were longer than the model reads and were truncated")
+            lines.append(f"  {_counted(self.truncated, 'text')} longer than the model reads: truncated")
         if self.failed:
-            lines.append(f"  {self.failed:,} rows failed and are not in the table: {self.table}/_errors/{self.run}/")
+            lines.append(f"  {_counted(self.failed, 'row')} failed, not in the table: {self.table}/_errors/{self.run}/")
         return lines
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
