@@ -58,18 +58,25 @@ def wanted(texts):
     return [[sum(text), len(text)] for text in texts]
 
 
+def encoded_at_once(embedder, jobs):
+    """What several callers get who all wait when the first batch is formed."""
+    engine = Engine()
+    embedder.gate.clear()
+    futures = [engine.submit(embedder, tokens(job)) for job in jobs]
+    embedder.gate.set()
+    encoded = [future.result(10) for future in futures]
+    engine.close()
+    return encoded
+
+
 texts = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=12), max_size=20)
 
 
 @settings(max_examples=40, deadline=None)
 @given(jobs=st.lists(texts, min_size=1, max_size=6), padded=st.booleans())
 def test_every_caller_gets_its_own_vectors_in_order(jobs, padded):
-    engine, embedder = Engine(), Arithmetic(padded=padded)
-    embedder.gate.clear()
-    futures = [engine.submit(embedder, tokens(job)) for job in jobs]
-    embedder.gate.set()
-    for job, future in zip(jobs, futures, strict=True):
-        encoded = future.result(10)
+    embedder = Arithmetic(padded=padded)
+    for job, encoded in zip(jobs, encoded_at_once(embedder, jobs), strict=True):
         assert encoded.vectors.shape == (len(job), 2)
         assert encoded.vectors.tolist() == wanted(job)
         assert encoded.failures == {}
@@ -77,22 +84,17 @@ def test_every_caller_gets_its_own_vectors_in_order(jobs, padded):
         assert encoded.work.encoded_tokens == count
         assert encoded.work.padded_tokens >= count
         assert padded or encoded.work.padded_tokens == count
-    engine.close()
 
 
 @settings(max_examples=40, deadline=None)
 @given(jobs=st.lists(texts, min_size=1, max_size=6), padded=st.booleans())
 def test_every_batch_is_counted_once_over_all_callers(jobs, padded):
-    engine, embedder = Engine(), Arithmetic(padded=padded)
-    embedder.gate.clear()
-    futures = [engine.submit(embedder, tokens(job)) for job in jobs]
-    embedder.gate.set()
-    work = [future.result(10).work for future in futures]
+    embedder = Arithmetic(padded=padded)
+    work = [encoded.work for encoded in encoded_at_once(embedder, jobs)]
     sizes = [max(map(len, batch)) * len(batch) if padded else sum(map(len, batch)) for batch in embedder.batches]
     assert sum(one.batches for one in work) == len(sizes)
     assert sum(one.padded_tokens for one in work) == sum(sizes)
     assert sum(one.squared_batch_tokens for one in work) == sum(size**2 for size in sizes)
-    engine.close()
 
 
 def test_callers_share_a_batch(engine):
