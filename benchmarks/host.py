@@ -1,6 +1,6 @@
 """The host's ceiling: a worker whose network is free, against the bare tokenizer. CPU seconds on one core.
 
-    python -m benchmarks.host --texts 20000
+    python -m benchmarks.host --texts 60000
 
 Everything of a worker is real (Redis, ledger, payloads, tokenizer, batches, parts on the disk) but the network, which
 gives vectors that were made beforehand. The share says how much of its tokenizer's speed a host keeps, and so how
@@ -30,12 +30,14 @@ from benchmarks.docstrings import docstring_table
 from benchmarks.stub_worker import job_in
 from benchmarks.throughput import model_folder
 from producer.embedded.redis_server import RedisServer
+from producer.table import list_parts
 from schemas.spec import Spec
 from schemas.transport import QUEUE
 from worker.engine import Embedder, Engine
 from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
 from worker.leases import Leases
 from worker.ledger import Ledger, connect
+from worker.memory import keep_freed_memory
 from worker.pipeline import Pipeline
 from worker.runs import Runs
 from worker.settings import WorkerSettings
@@ -52,23 +54,29 @@ class Free:
 
     @property
     def spec(self) -> Spec:
+        """What the vectors would mean."""
         return self.real.spec
 
     @property
     def padded(self) -> bool:
+        """Texts lie end to end."""
         return False
 
     @property
     def token_budget(self) -> int:
+        """As on a GPU."""
         return 16384
 
     def tokens(self, texts: list[str]) -> Tokens:
+        """The real tokenizer's."""
         return self.real.tokens(texts)
 
     def forward_batch(self, ids: Ids, offsets: Offsets) -> Vectors:
+        """As many vectors as there are texts."""
         return self.vectors[: len(offsets) - 1]
 
     def describe(self) -> dict[str, Any]:
+        """For the receipts."""
         return {"device": "none", "dtype": "float32"}
 
 
@@ -79,9 +87,11 @@ class One:
         self._embedder = embedder
 
     def load(self, spec: Spec) -> Free:
+        """Always the same."""
         return self._embedder
 
     def describe(self) -> tuple[str, tuple[str, ...]]:
+        """For the receipts."""
         return "none", ()
 
 
@@ -174,8 +184,6 @@ def _work(url: str, free: Free, folder: Path, *, until: "subprocess.Popen[str]")
 
 
 def _stages(folder: Path) -> dict[str, float]:
-    from producer.table import list_parts
-
     receipts = [
         part.receipt for part in list_parts(folder / "table", next((folder / "table" / "_runs").glob("*.json")).stem)
     ]
@@ -184,7 +192,7 @@ def _stages(folder: Path) -> dict[str, float]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--texts", type=int, default=20_000, help="how many docstrings (default 20000)")
+    parser.add_argument("--texts", type=int, default=60_000, help="how many docstrings (default 60000)")
     parser.add_argument(
         "--repeats", type=int, default=3, help="interleaved runs of both; the median counts (default 3)"
     )
