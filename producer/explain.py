@@ -98,8 +98,9 @@ def _taken(mode: str, count: int, example: dict[str, Any]) -> str:
 def _machine(facts: dict[str, Any]) -> Iterator[str]:
     yield from _wrapped(f"device: {facts['device']} ({facts['device_reason']})", "    ", first="  ")
     yield from _wrapped(f"numbers: {facts.get('dtype', 'float32')} ({facts['dtype_reason']})", "    ", first="  ")
-    if "integers" in facts:
-        yield from _wrapped(f"int8: {facts['integers']}", "    ", first="  ")
+    for name, title in (("integers", "int8"), ("weights", "weights")):
+        if name in facts:
+            yield from _wrapped(f"{title}: {facts[name]}", "    ", first="  ")
     batches = f"batches: {facts['forward']}, of about {facts['token_budget']:,} tokens"
     yield from _wrapped(f"{batches} (because: {facts.get('reason', 'nothing depends on a batch')})", "    ", first="  ")
     side = facts["padding_side"]

@@ -14,6 +14,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 
 NAME = "vecmill_packed"
+#: Scores of all pairs are kept at once by the way of products, so it is for short texts only.
+_LONGEST_PRODUCT = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,31 @@ def packed_attention(
 
 
 def _one_run(query: Tensor, key: Tensor, value: Tensor, run: tuple[int, int, int], kind: _Kind) -> Tensor:
+    if _by_products(query, run[2], kind):
+        return _products(query, key, value, run, kind.scale)
     q, k, v = (_rows(states, *run) for states in (query, key, value))
     mask = _near(run[2], kind, query.device)
     output = scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=kind.causal and mask is None, scale=kind.scale, enable_gqa=kind.grouped
     )
     return output.transpose(1, 2).reshape(run[1] * run[2], q.shape[1], v.shape[3])
+
+
+def _by_products(query: Tensor, length: int, kind: _Kind) -> bool:
+    """Whether two batched products are the faster way: in bfloat16 on a CPU, where each text sees all of itself."""
+    plain = not kind.causal and not kind.grouped and kind.window is None and kind.scale is not None
+    return plain and query.dtype == torch.bfloat16 and query.device.type == "cpu" and length <= _LONGEST_PRODUCT
+
+
+def _products(query: Tensor, key: Tensor, value: Tensor, run: tuple[int, int, int], scale: float | None) -> Tensor:
+    start, count, length = run
+    heads, width = query.shape[1], value.shape[3]
+    q, k, v = (
+        states[0, :, start : start + count * length].reshape(heads * count, length, states.shape[3])
+        for states in (query, key, value)
+    )
+    scores = torch.baddbmm(q.new_empty(()), q, k.transpose(1, 2), beta=0, alpha=scale or 1.0).softmax(-1)
+    return torch.bmm(scores, v).view(heads, count * length, width).transpose(0, 1).contiguous()
 
 
 def _rows(states: Tensor, start: int, count: int, length: int) -> Tensor:

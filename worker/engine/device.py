@@ -26,10 +26,11 @@ def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
         raise ModelError(f"int8 computes on a CPU only, not on {device}", way_out="--device cpu, or --dtype bfloat16")
     if wanted != "auto":
         return _DTYPES[wanted]
-    return torch.bfloat16 if _has_bfloat16(device) else torch.float32
+    return torch.bfloat16 if computes_bfloat16(device) else torch.float32
 
 
-def _has_bfloat16(device: torch.device) -> bool:
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware computes in bfloat16, instead of only imitating it."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     cpu = torch.cpu

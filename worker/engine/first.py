@@ -20,6 +20,7 @@ from worker.engine.own_class import load_own, task_of
 from worker.engine.own_first import OwnReader, OwnTokenizer
 from worker.engine.own_step import OwnStep
 from worker.engine.phrase_tokenizer import PhraseTokenizer
+from worker.engine.prepack import prepacked
 from worker.engine.quantize import in_int8
 from worker.engine.tables import load_table
 from worker.engine.tokenizer import Tokenizer
@@ -61,7 +62,7 @@ def _transformer(folder: Path, spec: Spec, device: torch.device) -> First:
     tokenizer = network_tokenizer(folder, spec)
     model = load_network(folder, spec, device=device, dtype=pick_dtype(spec.dtype, device))
     network = decide(model, spec, device=device, types=tokenizer.types_for(model))
-    return tokenizer, in_int8(network, spec) if spec.dtype == "int8" else network
+    return tokenizer, (in_int8 if spec.dtype == "int8" else prepacked)(network, spec)
 
 
 def _own(folder: Path, spec: Spec, device: torch.device) -> First:

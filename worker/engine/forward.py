@@ -39,6 +39,8 @@ class Network:
     types: TokenTypes | None = None
     #: Which layers compute in 8-bit integers, in words; nothing where none does.
     integers: str = ""
+    #: How its linear layers keep their weights, where another way than as loaded was looked at.
+    weights: str = ""
 
     @property
     def padded(self) -> bool:
@@ -49,7 +51,8 @@ class Network:
         """Facts that a person asks for."""
         dtype = "int8" if self.integers else str(self.model.dtype).removeprefix("torch.")
         facts = {"dtype": dtype, "network": type(self.model).__name__, "way": self.way, "reason": self.reason}
-        return facts | ({"integers": self.integers} if self.integers else {})
+        extra = {"integers": self.integers, "weights": self.weights}
+        return facts | {name: text for name, text in extra.items() if text}
 
     @torch.inference_mode()
     def features(self, ids: Ids, offsets: Offsets) -> Features:

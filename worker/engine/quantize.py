@@ -13,6 +13,7 @@ from schemas.errors import ModelError
 from schemas.spec import Spec
 from worker.engine.forward import Network
 from worker.engine.int8 import Int8Linear, usable
+from worker.engine.layers import plain_linears, put
 from worker.engine.trial import sequences, vocabulary_of
 
 #: A layer whose output differs by more than this share of its length stays in float32. Of all-MiniLM-L6-v2 no
@@ -39,7 +40,7 @@ def in_int8(network: Network, spec: Spec) -> Network:
         del layers[name]
     if not layers:
         raise ModelError(f"no layer of {spec.model} bears int8: {_share(layers, kept)}", way_out=_WAY_OUT)
-    _put(network.model, layers)
+    put(network.model, {network.model.get_submodule(name): layer for name, layer in layers.items()})
     try:
         network.features(*trial)
     except Exception as cause:  # whatever a network's own code does with a layer's weights
@@ -59,23 +60,13 @@ def _tried(network: Network, trial: Any) -> tuple[Layers, dict[str, float]]:
         error = float((layer(inputs[0]) - output).norm() / output.norm().clamp(min=1e-9))
         errors[name] = max(error, errors.get(name, 0.0))
 
-    plain = [(name, module) for name, module in network.model.named_modules() if type(module) is nn.Linear]
-    hooks = [linear.register_forward_hook(partial(compare, name)) for name, linear in plain]
+    hooks = [linear.register_forward_hook(partial(compare, name)) for name, linear in plain_linears(network.model)]
     try:
         network.features(*trial)
     finally:
         for hook in hooks:
             hook.remove()
     return layers, errors
-
-
-def _put(model: nn.Module, layers: Layers) -> None:
-    """In every place where a layer hangs: it may hang in several."""
-    new = {id(model.get_submodule(name)): layer for name, layer in layers.items()}
-    for parent in list(model.modules()):
-        for child, module in list(parent._modules.items()):
-            if id(module) in new:
-                setattr(parent, child, new[id(module)])
 
 
 def _share(layers: Layers, kept: list[str]) -> str:

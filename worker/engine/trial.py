@@ -17,7 +17,6 @@ from worker.engine.forward import Network, Way
 from worker.engine.token_types import TokenTypes
 from worker.engine.tokens import Ids, Offsets, offsets_of
 
-#: By how much a hidden state may differ from its one-by-one twin, relative to its length.
 _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 #: Neighbours of unlike length, and the shortest there is; each goes twice, so that runs are tried too.
 _TRIAL_LENGTHS = frozenset({37, 11, 4, 1})
@@ -76,9 +75,19 @@ def _try(network: Network, ids: Ids, offsets: Offsets, single: Tensor) -> str:
         return f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
     if together.shape != single.shape:
         return "the hidden states have another shape"
-    apart = (together.float() - single.float()).norm(dim=-1) / single.float().norm(dim=-1).clamp(min=1e-9)
-    worst = float(apart.max())
-    return "" if worst <= _TOLERANCE[single.dtype] else f"it differs from one by one by {worst:.1e}"
+    worst = apart(together, single)
+    return "" if worst <= tolerance(single.dtype) else f"it differs from one by one by {worst:.1e}"
+
+
+def apart(states: Tensor, twins: Tensor) -> float:
+    """By how much rows differ from their twins at most, relative to the twins' lengths."""
+    difference = (states.float() - twins.float()).norm(dim=-1) / twins.float().norm(dim=-1).clamp(min=1e-9)
+    return float(difference.max())
+
+
+def tolerance(dtype: torch.dtype) -> float:
+    """By how much two ways of computing the same may differ, relative to the length of a hidden state."""
+    return _TOLERANCE[dtype]
 
 
 def vocabulary_of(model: Any) -> int | None:

@@ -1,0 +1,71 @@
+"""Linear layers whose weights are laid out once, at load, as oneDNN's kernels read them; on a CPU.
+
+torch hands float32 products to MKL, which does not use AVX-512 on every core that has it, and lays the weights of
+bfloat16 products out anew at every call. Knows no model by name: a network that looks into its layers' weights, or
+whose trial comes out otherwise, stays as it is.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from schemas.spec import Spec
+from worker.engine.device import computes_bfloat16
+from worker.engine.features import Features
+from worker.engine.forward import Network
+from worker.engine.layers import plain_linears, put
+from worker.engine.trial import apart, sequences, tolerance, vocabulary_of
+
+#: For how many rows weights are laid out: a batch on a CPU has about as many tokens.
+_ROWS = 2048
+
+
+class PackedLinear(nn.Module):
+    """`nn.Linear` with its weight in oneDNN's own layout."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.in_features, self.out_features, self.bias = linear.in_features, linear.out_features, linear.bias
+        #: Opaque but for its dtype, which some networks look at.
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), _ROWS)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """[..., in] to [..., out]."""
+        output: Tensor = torch.ops.mkldnn._linear_pointwise(states, self.weight, self.bias, "none", [], "")
+        return output
+
+
+def prepacked(network: Network, spec: Spec) -> Network:
+    """The network with its linear layers prepacked, where that is faster here and a trial finds nothing changed."""
+    vocabulary = vocabulary_of(network.model)
+    if vocabulary is None or not gains(network.device, network.model.dtype):
+        return network
+    trial = sequences(network, vocabulary, spec.max_tokens)
+    before = network.features(*trial)
+    old = [linear for _, linear in plain_linears(network.model)]
+    try:
+        new: list[nn.Module] = [PackedLinear(linear) for linear in old]
+        put(network.model, dict(zip(old, new, strict=True)))
+        problem = _compare(before, network.features(*trial))
+    except Exception as cause:  # whatever a network's own code does with a layer's weight
+        problem = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
+    if not problem:
+        return replace(network, weights="prepacked for oneDNN")
+    put(network.model, dict(zip(new, old, strict=True)))
+    return replace(network, weights=f"as loaded: prepacked, {problem}")
+
+
+def gains(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether prepacked products are faster than torch's own: measured in benchmarks/RESULTS.md."""
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    if dtype == torch.bfloat16:
+        return computes_bfloat16(device)
+    return dtype == torch.float32 and torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
+def _compare(before: Features, after: Features) -> str:
+    old, new = ((f.tokens if f.tokens is not None else f.vectors) for f in (before, after))
+    worst = apart(new, old)
+    return "" if worst <= tolerance(old.dtype) else f"its outputs differ by {worst:.1e}"
