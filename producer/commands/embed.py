@@ -44,7 +44,7 @@ def embed(sources: tuple[str, ...], **options: Any) -> int:
     vecmill embed "logs/*.parquet" --id-column key --text-column body --keep lang --model BAAI/bge-m3 --to out/
     """
     started = time.monotonic()
-    request = _request(sources, options)
+    request = request_from(sources, **options)
     display = stderr_display()
     record = recorded(request) or begin(request, display)
     if options["detach"]:
@@ -56,7 +56,8 @@ def embed(sources: tuple[str, ...], **options: Any) -> int:
     )  # fmt: skip
 
 
-def _request(sources: tuple[str, ...], options: dict[str, Any]) -> EmbedRequest:
+def request_from(sources: tuple[str, ...], **options: Any) -> EmbedRequest:
+    """What a command line asks."""
     run_id = options["run_id"]
     if run_id is not None and re.match(RUN_ID_PATTERN, run_id) is None:
         raise UsageError(f"--run-id {run_id!r}: letters, digits, '.', '_' and '-' only, at most 80")
