@@ -13,7 +13,7 @@ from schemas.model_name import folder_named
 #: What only means something where a command is typed; of a scheduled run `vecmill serve` decides it.
 _NOT_SCHEDULED = {
     "broker": "--broker", "workers": "--workers", "device": "--device", "run_id": "--run-id", "detach": "--detach",
-    "as_json": "--json",
+    "dry_run": "--dry-run", "as_json": "--json",
 }  # fmt: skip
 
 
