@@ -69,10 +69,10 @@ def measure(folder: Path, rows: int, *, ids: bool) -> dict[str, Any]:
     return run
 
 
-def _embed(corpus: Path, work: Path, url: str) -> dict[str, Any]:
+def _embed(corpus: Path, work: Path, url: str, *more: str) -> dict[str, Any]:
     command = [
         sys.executable, "-c", _PRODUCER, str(work / "peak"), "embed", str(corpus), "--model", model_folder(),
-        "--dims", "8", "--to", str(work / "table"), "--json",
+        "--dims", "8", "--to", str(work / "table"), "--json", *more,
     ]  # fmt: skip
     env = {**os.environ, "VECMILL_BROKER_URL": url, "XDG_STATE_HOME": str(work), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=env)

@@ -8,6 +8,7 @@ import click
 from producer.commands.embed import embed
 from producer.commands.model import inspect
 from producer.commands.runs import cancel, pause, resume, retry, runs, status
+from producer.commands.schedule import schedule
 from producer.commands.serve import serve
 from producer.commands.table import history, query, verify
 from producer.commands.upkeep import compact, restore, vacuum
@@ -15,7 +16,7 @@ from producer.commands.worker import worker
 from schemas.errors import VecmillError
 
 _COMMANDS = [
-    *(embed, worker, serve, status, runs, pause, resume, cancel, retry),
+    *(embed, worker, serve, schedule, status, runs, pause, resume, cancel, retry),
     *(history, restore, compact, vacuum, query, verify, inspect),
 ]
 

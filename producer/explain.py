@@ -28,7 +28,7 @@ def explain(spec: Spec, facts: dict[str, Any]) -> Iterator[str]:
     for warning in spec.warnings:
         yield from _wrapped(f"warning: {warning}", "  ")
     yield from ("", "What happens to a text")
-    yield from _steps(spec, facts)
+    yield from steps(spec, facts)
     yield from ("", "Prompts")
     yield from _prompts(spec, facts)
     yield from ("", "One text, from tokens to its vector")
@@ -37,7 +37,8 @@ def explain(spec: Spec, facts: dict[str, Any]) -> Iterator[str]:
     yield from _machine(facts)
 
 
-def _steps(spec: Spec, facts: dict[str, Any]) -> Iterator[str]:
+def steps(spec: Spec, facts: dict[str, Any]) -> Iterator[str]:
+    """From text to vector, numbered lines; without `facts` the network has no name."""
     prompt = f'it is put behind the prompt "{spec.prompt}"' if spec.prompt else "it is taken as it is: no prompt"
     limit = "it is never cut" if spec.max_tokens is None else f"it is cut at {spec.max_tokens} tokens, these included"
     limit = "it is cut as the model's own code does" if is_own(spec.modules[0].kind) else limit

@@ -21,7 +21,8 @@ Per run, under `vecmill:run:<run>`:
     :producer   (string) who drives the run; expires when that process is gone
 
 Beside the runs: `vecmill:runs` (sorted set, run -> start time) and `vecmill:workers` (hash, worker ->
-its last heartbeat as JSON). All times are the Redis server's, so hosts may disagree about theirs.
+its last heartbeat as JSON); schedules have theirs in `producer.schedule.store`. All times are the Redis
+server's, so hosts may disagree about theirs.
 """
 
 from schemas.record import Record

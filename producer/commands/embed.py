@@ -10,8 +10,10 @@ from producer.broker import Broker
 from producer.carry_out import carry_out
 from producer.commands.options import model_from, model_options, stderr_display, where_from, where_options
 from producer.commands.outcome import finish
+from producer.display import Display
+from producer.forecast import forecast
 from producer.request import EmbedRequest, Where
-from producer.start import begin, recorded
+from producer.start import begin, prepare, recorded
 from schemas.errors import UsageError
 from schemas.job import RUN_ID_PATTERN
 from schemas.run import Mode, RunRecord, SourceFormat, SourceOptions
@@ -34,6 +36,7 @@ from schemas.store import Store
 @click.option("--mode", type=click.Choice(get_args(Mode)), default="upsert", show_default=True)
 @where_options
 @click.option("--run-id", metavar="ID", help="Name the run; the same id again resumes it.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen, and do nothing.")
 @click.option("--detach", is_flag=True, help="Enqueue for `vecmill serve` and return.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object on the last line of stdout.")
 def embed(sources: tuple[str, ...], **options: Any) -> int:
@@ -44,8 +47,10 @@ def embed(sources: tuple[str, ...], **options: Any) -> int:
     vecmill embed "logs/*.parquet" --id-column key --text-column body --keep lang --model BAAI/bge-m3 --to out/
     """
     started = time.monotonic()
-    request = _request(sources, options)
+    request = request_from(sources, **options)
     display = stderr_display()
+    if options["dry_run"]:
+        return _dry_run(request, display, as_json=options["as_json"])
     record = recorded(request) or begin(request, display)
     if options["detach"]:
         display.close()
@@ -56,7 +61,8 @@ def embed(sources: tuple[str, ...], **options: Any) -> int:
     )  # fmt: skip
 
 
-def _request(sources: tuple[str, ...], options: dict[str, Any]) -> EmbedRequest:
+def request_from(sources: tuple[str, ...], **options: Any) -> EmbedRequest:
+    """What a command line asks."""
     run_id = options["run_id"]
     if run_id is not None and re.match(RUN_ID_PATTERN, run_id) is None:
         raise UsageError(f"--run-id {run_id!r}: letters, digits, '.', '_' and '-' only, at most 80")
@@ -78,6 +84,16 @@ def _request(sources: tuple[str, ...], options: dict[str, Any]) -> EmbedRequest:
         run_id=run_id,
         where=where_from(options),
     )
+
+
+def _dry_run(request: EmbedRequest, display: Display, *, as_json: bool) -> int:
+    if recorded(request) is not None:
+        raise UsageError(f"run {request.run_id} was begun already", way_out=f"vecmill status {request.to}")
+    record, _ = prepare(request, display)
+    display.close()
+    found = forecast(record)
+    click.echo(found.model_dump_json() if as_json else "\n".join(found.lines()))
+    return 0
 
 
 def _detach(record: RunRecord, where: Where) -> int:

@@ -1,7 +1,9 @@
-"""`vecmill serve`: the producer as a service, for detached runs and runs whose producer died."""
+"""`vecmill serve`: the producer as a service, for schedules, detached runs, and runs whose producer died."""
 
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import click
 import redis
@@ -13,6 +15,7 @@ from producer.commands.options import broker_option
 from producer.display import Lines
 from producer.ledger import known_runs
 from producer.request import Where
+from producer.schedule import Scheduler
 from schemas.errors import RunTaken, UsageError, VecmillError
 from schemas.run import RunRecord
 
@@ -22,7 +25,7 @@ _LOOK_SECONDS = 2.0
 @click.command()
 @broker_option
 def serve(broker: str | None) -> int:
-    r"""Carry out detached runs, and take over runs whose producer is gone, until interrupted.
+    r"""Fire schedules, carry out detached runs, and take over runs whose producer is gone, until interrupted.
 
     \b
     vecmill serve --broker redis://:secret@queue-host:6379/0
@@ -41,22 +44,28 @@ def serve(broker: str | None) -> int:
 
 
 class _Service:
-    """Looks for running runs that nobody drives, and drives each in a thread."""
+    """Begins what is due and drives running runs that nobody drives, each in a thread."""
 
     def __init__(self, url: str) -> None:
         self._where = Where(broker=url)
         self._broker = Broker(url)
-        self._driving: dict[str, threading.Thread] = {}
+        self._scheduler = Scheduler(self._broker, Lines(Console(stderr=True)))
+        self._working: dict[str, threading.Thread] = {}
 
     def look(self) -> None:
-        """Take what nobody drives."""
-        self._driving = {run: thread for run, thread in self._driving.items() if thread.is_alive()}
+        """Fire what is due, and take what nobody drives."""
+        self._working = {name: thread for name, thread in self._working.items() if thread.is_alive()}
+        for due in self._scheduler.due():
+            self._start(f"schedule:{due.schedule.name}", self._scheduler.fire, due)
         for run in known_runs(self._broker.client):
             record = self._orphan(run)
-            if record is not None and run not in self._driving:
-                thread = threading.Thread(target=self._drive, args=(record,), name=run, daemon=True)
-                self._driving[run] = thread
-                thread.start()
+            if record is not None:
+                self._start(run, self._drive, record)
+
+    def _start(self, name: str, work: Callable[[Any], None], of: Any) -> None:
+        if name not in self._working:
+            self._working[name] = threading.Thread(target=work, args=(of,), name=name, daemon=True)
+            self._working[name].start()
 
     def _orphan(self, run: str) -> RunRecord | None:
         ledger = self._broker.ledger(run)

@@ -29,7 +29,8 @@ def check_table(
         raise TableError(f"{table} keeps its vectors as {state.store}, the run asks for {store}", way_out=_REPLACE)
     differing = _differing_columns(state.schema, schema)
     if differing:
-        raise TableError(f"{table} has other columns than the run: {'; '.join(differing)}", way_out=_REPLACE)
+        way_out = f"choose the table's columns (--keep, --keep-text); {_REPLACE}"
+        raise TableError(f"{table} has other columns than the run: {'; '.join(differing)}", way_out=way_out)
     if store in CALIBRATED and state.ranges is None and state.fingerprint == spec.fingerprint:
         raise TableError(f"the ranges of the {store} codes in {table} are lost: none can be added", way_out=_REPLACE)
     return state

@@ -83,10 +83,28 @@ def test_where_the_model_lies_does_not_matter(table):
     check_covered(str(table), state=state, spec=a_spec(model="/elsewhere"), mode="upsert", absent=3)
 
 
-def test_other_columns_are_named(table):
-    schema = part_schema([pa.field("year", pa.int32())], keep_text=False)
-    with pytest.raises(TableError, match=r"year is missing in the table, .*integer"):
-        check(table, schema=schema)
+@pytest.mark.parametrize(
+    ("had", "has", "told"),
+    [
+        ({}, {"year": pa.int32()}, r"year is missing in the table, .*integer"),
+        ({"year": pa.int32()}, {}, r"year is .*integer.* in the table, missing in the run"),
+        ({"year": pa.int32()}, {"year": pa.string()}, r"year is .*integer.* in the table, .*string"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["upsert", "sync", "replace"])
+def test_columns_that_come_go_or_change_are_named_and_replaced_only_when_asked(tmp_path, mode, had, has, told):
+    before, after = (part_schema([pa.field(*one) for one in kept.items()], keep_text=False) for kept in (had, has))
+    committed(a_record(tmp_path / "t", rows=25))
+    state = replace(open_table(str(tmp_path / "t")), schema=before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("producer.table.check.open_table", lambda table: state)
+        if mode == "replace":
+            assert check(tmp_path / "t", mode=mode, schema=after) == state
+            return
+        with pytest.raises(TableError, match=told) as error:
+            check(tmp_path / "t", mode=mode, schema=after)
+        assert "--keep" in error.value.way_out
+        assert check(tmp_path / "t", mode=mode, schema=before) == state
 
 
 def test_replace_takes_any_table_of_ours(table):

@@ -1,0 +1,133 @@
+"""What a run would do, from its record alone: `embed --dry-run`. Begins nothing and writes nothing."""
+
+from collections.abc import Iterator
+
+from rich.filesize import decimal
+
+from producer.explain import steps
+from producer.table import open_table, spec_changes
+from producer.table.log import live_files, open_log
+from schemas.record import Record
+from schemas.run import Mode, RunRecord
+from schemas.store import Store
+
+#: Bytes on the disk per number of a vector, about; what is beside the vectors is small.
+_BYTES: dict[Store, float] = {
+    "float32": 4.0, "bfloat16": 1.8, "float16": 1.8, "int8": 1.0, "uint8": 1.0, "binary": 0.125, "ubinary": 0.125
+}  # fmt: skip
+
+
+class Forecast(Record):
+    """What would happen to a table; counts are of rows, sizes in bytes.
+
+    `embedded` rows are `new` or `changed`, or all of them where the table is made `anew`; `absent` ones are in the
+    table and not in the source. `version` is the present one, None for a new table; `commits` says whether there
+    would be a next one. `spec_changes` say why vectors are made otherwise than those of the table. `output_bytes` is
+    about the size of the new vectors, `rewritten_bytes` the most that is copied of files that lose rows.
+    """
+
+    table: str
+    version: int | None
+    mode: Mode
+    commits: bool
+    anew: bool
+    rows: int
+    embedded: int
+    new: int
+    changed: int
+    reused: int
+    absent: int
+    deleted: int
+    jobs: int
+    output_bytes: int
+    rewritten_bytes: int
+    model: str
+    fingerprint: str
+    spec_changes: tuple[str, ...]
+    what_happens: tuple[str, ...]
+    prompt: str
+    pooling: tuple[str, ...]
+    normalized: bool
+    dims: int
+    max_tokens: int | None
+    dtype: str
+    store: Store
+    kept: tuple[str, ...]
+
+    def lines(self) -> Iterator[str]:
+        """For a person."""
+        yield f"nothing was done. embed would read {self.rows:,} rows and embed {self.embedded:,} of them"
+        yield from self._about_table()
+        if self.spec_changes:
+            yield "vectors would be made otherwise than those of the table:"
+            yield from (f"    {line}" for line in self.spec_changes)
+        if self.embedded:
+            kind = f"{self.store}, {self.dims} dimensions"
+            yield f"about {decimal(self.output_bytes)} of vectors ({kind}), {self.jobs:,} jobs"
+        if self.rewritten_bytes:
+            yield f"up to {decimal(self.rewritten_bytes)} is copied, of files that lose rows"
+        if self.kept and self.reused:
+            yield f"kept columns are not compared: {', '.join(self.kept)} of reused rows would stay as they are"
+        yield f"what happens to a text ({self.model}, fingerprint {self.fingerprint[:12]}, computed in {self.dtype}):"
+        yield from self.what_happens
+
+    def _about_table(self) -> Iterator[str]:
+        if self.version is None:
+            yield f"{self.table} would get its first version"
+            return
+        if not self.commits:
+            yield f"nothing has changed since version {self.version} of {self.table}: there would be no new version"
+        else:
+            yield f"{self.table}, now at version {self.version}, would get a new one:"
+        if self.mode == "replace":
+            yield "    all of it would be made anew, whatever it holds (--mode replace)"
+            return
+        anew = "; all of them are embedded, since vectors are made otherwise" if self.anew else ""
+        yield f"    {self.new:,} rows are new, {self.changed:,} changed, {self.reused:,} stay as they are{anew}"
+        if self.absent:
+            what = "would be deleted" if self.deleted else "would stay (--mode sync deletes them)"
+            yield f"    {self.absent:,} rows of the table are not in the source: they {what}"
+
+
+def forecast(record: RunRecord) -> Forecast:
+    """What carrying out this record would do."""
+    state = None if record.base_version is None else open_table(record.table, record.base_version)
+    changes, spec = record.changes, record.spec
+    embedded = 0 if record.unchanged else record.rows_to_embed
+    return Forecast(
+        table=record.table,
+        version=record.base_version,
+        mode=record.mode,
+        commits=not record.unchanged,
+        anew=record.step is None,
+        rows=record.rows,
+        embedded=embedded,
+        new=record.rows if changes is None else changes.new,
+        changed=0 if changes is None else changes.changed,
+        reused=0 if changes is None else changes.reused,
+        absent=0 if changes is None else changes.absent,
+        deleted=0 if changes is None else changes.deleted,
+        jobs=-(-embedded // record.job_rows),
+        output_bytes=round(embedded * spec.dims * _BYTES[record.store]),
+        rewritten_bytes=_rewritten(record),
+        model=spec.model,
+        fingerprint=spec.fingerprint,
+        spec_changes=() if state is None else tuple(spec_changes(state.spec, spec)),
+        what_happens=tuple(steps(spec, {})),
+        prompt=spec.prompt,
+        pooling=tuple(mode for module in spec.modules for mode in module.config.get("modes", ())),
+        normalized=spec.unit_vectors,
+        dims=spec.dims,
+        max_tokens=spec.max_tokens,
+        dtype=spec.dtype,
+        store=record.store,
+        kept=record.source.keep,
+    )
+
+
+def _rewritten(record: RunRecord) -> int:
+    """The size of the version, where rows of it go and others stay."""
+    changes = record.step
+    if changes is None or not changes.changed + changes.deleted:
+        return 0
+    return sum(file.size_bytes for file in live_files(open_log(record.table, record.base_version), record.table))

@@ -1,0 +1,70 @@
+"""`embed --dry-run` says what `embed` then does, and leaves no trace."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from producer.embedded.redis_server import RedisServer
+from tests.integration.conftest import Processes, texts
+from tests.integration.test_runs import outcome
+from tests.integration.test_upsert import write
+
+pytestmark = pytest.mark.integration
+
+
+def everything(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_it_says_what_is_then_done(vecmill: Processes, server: RedisServer, tiny_model: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    table, source, broker = home / "table", tmp_path / "corpus.parquet", {"VECMILL_BROKER_URL": server.url}
+    home.mkdir()
+    vecmill.start("worker", "--allow-root", tmp_path, **broker)
+    corpus = {f"doc-{at}": text for at, text in enumerate(texts(300))}
+    embed = ["embed", source, "--model", tiny_model, "--to", table, "--dtype", "float32", "--json"]
+
+    def both(*more: str) -> dict[str, Any]:
+        """The forecast, once a real run has agreed with it."""
+        write(source, corpus)
+        before = everything(home)
+        told = outcome(vecmill.run(*embed, *more, "--dry-run", **broker, XDG_STATE_HOME=str(home)))
+        assert everything(home) == before, "a dry run writes nothing"
+        done = outcome(vecmill.run(*embed, *more, **broker))
+        names = ("rows", "embedded", "reused", "deleted", "fingerprint", "dims")
+        assert {name: told[name] for name in names} == {name: done[name] for name in names}
+        versions = (-1 if told["version"] is None else told["version"]) + told["commits"]
+        assert versions == done["version"]
+        return told
+
+    first = both()
+    assert (first["version"], first["new"], first["jobs"], first["pooling"]) == (None, 300, 2, ["mean"])
+    assert first["output_bytes"] == 300 * 32 * 4
+    assert not both()["commits"]
+    corpus.update({"doc-0": "vector", "new": "beta"})
+    del corpus["doc-7"]
+    some = both()
+    assert (some["new"], some["changed"], some["reused"], some["absent"], some["spec_changes"]) == (1, 1, 298, 1, [])
+    assert some["rewritten_bytes"] > 0
+    assert both("--mode", "sync")["deleted"] == 1
+    anew = both("--max-tokens", "8")
+    assert (anew["anew"], anew["embedded"]) == (True, 300)
+    assert anew["spec_changes"] == ["max_tokens: 64 in the table, 8 in the run"]
+    assert both("--max-tokens", "8", "--mode", "replace")["embedded"] == 300
+
+    human = vecmill.run(*embed[:-1], "--dry-run", "--prompt", "list: ", **broker)
+    assert human.returncode == 0, human.stderr
+    for words in (
+        "nothing was done. embed would read 300 rows and embed 300 of them",
+        "prompt: '' in the table, 'list: ' in the run",
+        'it is put behind the prompt "list: "',
+        "the mean over all tokens stands for the text",
+        "about 38.4 kB of vectors (float32, 32 dimensions), 2 jobs",
+    ):
+        assert words in human.stdout
+    del corpus["doc-8"]
+    write(source, corpus)
+    refused = vecmill.run(*embed, "--dry-run", **broker)
+    assert refused.returncode == 2
+    assert "max_tokens: 8 in the table" in refused.stderr, "what embed would refuse is refused now"
