@@ -26,7 +26,7 @@ from schemas.arrow import payload_schema
 from schemas.job import part_path
 from schemas.receipt import Receipt, SourceRange
 from schemas.run import RunRecord
-from worker.output import Encoded, LocalFolder, write_part
+from worker.output import Encoded, write_part
 
 
 def main() -> None:
@@ -95,7 +95,7 @@ def write_one(record: RunRecord, job: int) -> None:
     rows = pa.table([[f"doc-{job}"], pa.array([0], pa.int32()), ["text"], pa.nulls(1, pa.string())],
                     schema=payload_schema([]))  # fmt: skip
     encoded = Encoded(np.zeros((1, record.spec.dims), np.float32), np.ones(1, np.int32), np.zeros(1, np.bool_))
-    write_part(LocalFolder(record.table), rows, encoded, record=record, receipt=a_receipt(record, job))
+    write_part(rows, encoded, record=record, receipt=a_receipt(record, job))
 
 
 def a_receipt(record: RunRecord, job: int) -> Receipt:

@@ -21,7 +21,7 @@ from schemas.receipt import Receipt
 from schemas.run import RunRecord
 from schemas.transport import QUEUE
 from worker.ledger import Ledger, Verdict, connect
-from worker.output import Encoded, LocalFolder, embeddable, write_part
+from worker.output import Encoded, embeddable, write_part
 
 
 def main(url: str) -> None:
@@ -51,7 +51,7 @@ def do(ledger: Ledger, job: Job) -> None:
         claimed_at=time.time(), durable_at=0.0, worker="stub", device="none", dtype="float32",
     )  # fmt: skip
     encoded = stub_vectors(embeddable(rows).column("text"), record.spec.dims)
-    ledger.finish(job, write_part(LocalFolder(record.table), rows, encoded, record=record, receipt=receipt))
+    ledger.finish(job, write_part(rows, encoded, record=record, receipt=receipt))
 
 
 def stub_vectors(texts: pa.ChunkedArray, dims: int) -> Encoded:

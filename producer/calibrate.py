@@ -7,7 +7,6 @@ the producer needs no torch; what its vectors span are the ranges. It is never c
 import contextlib
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 
 import numpy as np
@@ -27,6 +26,7 @@ from producer.table.log import LiveFile
 from producer.table.read import read_columns
 from schemas.arrow import PAYLOAD_COLUMNS, payload_schema
 from schemas.errors import RunFailed
+from schemas.files import remove_folder
 from schemas.receipt import Receipt
 from schemas.run import RunRecord
 from schemas.store import Ranges, Vectors
@@ -116,12 +116,8 @@ def _forget(record: RunRecord, broker: Broker) -> None:
 
 def _sweep(record: RunRecord) -> None:
     """Only what this sample left: another run may be at its own."""
-    errors = os.path.join(record.table, "_errors")
-    for folder in os.path.join(record.table, record.run), os.path.join(errors, record.run):
-        shutil.rmtree(folder, ignore_errors=True)
-    for folder in errors, record.table:
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)
+    for folder in os.path.join("_errors", record.run), record.run:
+        remove_folder(os.path.join(record.table, folder))
 
 
 def _vectors(record: RunRecord) -> Vectors:

@@ -5,8 +5,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 
+from producer import records
 from producer.broker import Broker
 from producer.calibrate import calibrated
 from producer.display import Display
@@ -19,6 +21,7 @@ from producer.result import Result
 from producer.start import check_source
 from producer.table import check_base, commit, committed_version, list_parts, open_table, sweep
 from schemas.errors import RunFailed
+from schemas.files.address import is_remote
 from schemas.receipt import Receipt, Totals
 from schemas.run import RunRecord
 
@@ -128,7 +131,7 @@ def result(record: RunRecord, *, seconds: float) -> Result:
 @contextmanager
 def _alone(record: RunRecord) -> Iterator[None]:
     """Two embedded runs of one id would not see each other's Redis, so they meet at a lock file."""
-    path = Path(record.table) / "_runs" / f".{record.run}.lock"
+    path = _lock_path(record)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
@@ -139,3 +142,11 @@ def _alone(record: RunRecord) -> Iterator[None]:
                 way_out="wait for it, or end it and resume",
             ) from error
         yield
+
+
+def _lock_path(record: RunRecord) -> Path:
+    """Beside the run's record, or among this user's notes: an object store has no locks, and needs none to be right."""
+    if not is_remote(record.table):
+        return Path(record.table) / "_runs" / f".{record.run}.lock"
+    table = blake2b(record.table.encode(), digest_size=8).hexdigest()
+    return records.state_folder() / "locks" / f"{table}-{record.run}.lock"

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from producer.table import read_record
-from schemas.durable import written
 from schemas.errors import UsageError
+from schemas.files import names_in, written
+from schemas.files.address import is_remote, normal
 from schemas.run import RunRecord
 
 
@@ -27,15 +28,16 @@ def save(record: RunRecord) -> None:
 
 def of_table(table: str) -> Iterator[RunRecord]:
     """Every run recorded in a table, newest first."""
-    found = (read_record(table, path.stem) for path in (Path(table) / "_runs").glob("*.json"))
+    names = (name for name in names_in(os.path.join(table, "_runs")) if name.endswith(".json"))
+    found = (read_record(table, name.removesuffix(".json")) for name in names)
     records = [record for record in found if record is not None]
     yield from sorted(records, key=lambda record: record.created_at, reverse=True)
 
 
 def find(run_or_table: str) -> RunRecord:
-    """The run with this id, or the latest run of the table in this folder; raises `UsageError` where there is none."""
-    if Path(run_or_table).is_dir():
-        for record in of_table(str(Path(run_or_table).resolve())):
+    """The run with this id, or the latest run of the table at this place; raises `UsageError` where there is none."""
+    if is_remote(run_or_table) or Path(run_or_table).is_dir():
+        for record in of_table(normal(run_or_table)):
             return record
         raise UsageError(f"no run is recorded in {run_or_table}", way_out=f"vecmill embed ... --to {run_or_table}")
     note = _note(run_or_table)
@@ -48,9 +50,13 @@ def find(run_or_table: str) -> RunRecord:
     )
 
 
+def state_folder() -> Path:
+    """Where this user's notes lie on this machine."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "vecmill"
+
+
 def _note(run: str) -> Path:
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return state / "vecmill" / "runs" / f"{Path(run).name}.json"
+    return state_folder() / "runs" / f"{Path(run).name}.json"
 
 
 def _write(path: str, text: str) -> None:

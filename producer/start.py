@@ -17,6 +17,7 @@ from producer.survey import survey
 from producer.table import Planned, TableState, check_covered, check_table, read_record, save_plan
 from schemas.arrow import kept_fields, part_schema
 from schemas.errors import UsageError
+from schemas.files.address import normal
 from schemas.run import RunRecord
 from schemas.spec import Spec
 from schemas.store import CALIBRATED, Ranges, Store
@@ -28,7 +29,7 @@ _FEWEST_ROWS, _MOST_ROWS = 256, 4096
 
 def recorded(request: EmbedRequest) -> RunRecord | None:
     """The run of this id if it was begun before; raises `UsageError` where it was begun with other arguments."""
-    table = absolute(request.to)
+    table = normal(request.to)
     record = read_record(table, request.run_id) if request.run_id else None
     if record is None:
         return None
@@ -61,7 +62,7 @@ def prepare(request: EmbedRequest, display: Display) -> tuple[RunRecord, Planned
     for warning in spec.warnings:
         display.say(f"warning: {warning}")
     source = open_source(request.source)
-    table = absolute(request.to)
+    table = normal(request.to)
     schema = part_schema(kept_fields(source.schema), keep_text=request.source.keep_text, store=request.store)
     state = check_table(table, spec=spec, schema=schema, mode=request.mode, store=request.store)
     display.say(f"reading {len(source.files)} file(s) to count the rows and check the ids")
@@ -110,11 +111,6 @@ def check_source(record: RunRecord) -> Source:
     return source
 
 
-def absolute(path: str) -> str:
-    """A local path as other processes and machines must see it."""
-    return str(Path(path).expanduser().resolve())
-
-
 def absolute_source(request: EmbedRequest) -> EmbedRequest:
     """The request with source paths that do not depend on where the command was typed."""
     paths = tuple(str(Path(path).expanduser().absolute()) for path in request.source.paths)
@@ -124,7 +120,7 @@ def absolute_source(request: EmbedRequest) -> EmbedRequest:
 def _check_broker(request: EmbedRequest, url: str) -> None:
     client = connect(url)
     if request.run_id is not None:
-        Ledger(client, request.run_id).check_free(absolute(request.to))
+        Ledger(client, request.run_id).check_free(normal(request.to))
     client.close()
 
 

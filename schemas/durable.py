@@ -8,8 +8,11 @@ from typing import BinaryIO
 
 
 @contextlib.contextmanager
-def written(path: str) -> Iterator[BinaryIO]:
-    """A stream whose bytes appear under `path` when all of them are on the disk, and not at all before."""
+def written(path: str, *, once: bool = False) -> Iterator[BinaryIO]:
+    """A stream whose bytes appear under `path` when all of them are on the disk, and not at all before.
+
+    With `once`, a `FileExistsError` at its end where `path` is there by then: that file stays.
+    """
     folder, last = os.path.split(path)
     _make_folders(folder)
     temporary = os.path.join(folder, f".{last}.{secrets.token_hex(8)}.tmp")
@@ -18,12 +21,27 @@ def written(path: str) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        (_publish if once else os.replace)(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
     _flush_folder(folder)
+
+
+def _publish(temporary: str, path: str) -> None:
+    """Give a file its name unless another has it."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Some mounted disks know no second name of a file; there the later of two writers wins.
+        if os.path.exists(path):
+            raise FileExistsError(f"{path} is there already") from None
+        os.replace(temporary, path)
+    else:
+        os.unlink(temporary)
 
 
 def _make_folders(folder: str) -> None:

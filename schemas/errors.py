@@ -6,6 +6,7 @@ VecmillError            something stopped the work; exit code 1
 │   ├── ModelError      the model: unknown, incomplete, or of a kind that would give wrong vectors
 │   └── TableError      the table: unwritable, made with other columns, of another fingerprint
 ├── BrokerError         Redis cannot be reached, refuses, or is set up in a way that loses jobs
+├── BucketError         an object store cannot be reached or refuses; what is in it stays as it is
 └── RunFailed           the run stopped before its commit; what is done is kept, and it can be resumed
     └── RunTaken        another process drives the run: nothing is wrong with it
 
@@ -47,6 +48,10 @@ class TableError(UsageError):
 
 class BrokerError(VecmillError):
     """Redis cannot be used."""
+
+
+class BucketError(VecmillError):
+    """The object store cannot be used."""
 
 
 class RunFailed(VecmillError):

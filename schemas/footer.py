@@ -1,12 +1,12 @@
 """Reading the footer of a part: what both sides know of a part without reading its rows."""
 
-import os
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from schemas.files import opened
 from schemas.receipt import RECEIPT_KEY, Receipt
 
 
@@ -22,9 +22,8 @@ class Footer(NamedTuple):
 def read_footer(path: str) -> Footer | None:
     """The footer of a complete part; None where there is no file, a torn one, or one that is no part of ours."""
     try:
-        with open(path, "rb") as stream:
-            size_bytes = os.fstat(stream.fileno()).st_size
-            return _parse(pa.PythonFile(stream, mode="r"), size_bytes)
+        with opened(path) as stream:
+            return _parse(stream, stream.size())
     except FileNotFoundError:
         return None
 

@@ -6,6 +6,7 @@ leases, and so may be what kills its workers, is alone: nobody else can be blame
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable
 
@@ -19,9 +20,8 @@ from worker.engine import Embedder, Engine
 from worker.leases import Leases
 from worker.ledger import Claim, Ledger, Verdict
 from worker.models import Models
-from worker.output.folder import LocalFolder
 from worker.output.part import Encoded, embeddable
-from worker.output.write import read_receipt, write_part
+from worker.output.write import durable_receipt, write_part
 from worker.runs import Runs
 from worker.settings import Refused
 from worker.suspects import AROUND, Hopeless, Span, check_hope, is_suspect, spans
@@ -92,9 +92,8 @@ class Pipeline:
             check_hope(spans(claim.deaths))
             self._announce(job, AROUND)
         record = self._runs.record(job.run)
-        folder = LocalFolder(record.table)
-        durable = read_receipt(folder.path(job.part))
-        if durable is not None and durable.fingerprint == record.spec.fingerprint:
+        durable = durable_receipt(os.path.join(record.table, job.part), record)
+        if durable is not None:
             return durable
         embedder = self._models.load(record.spec)
         payload = self._ledger.payload(job)
@@ -108,7 +107,7 @@ class Pipeline:
             claimed_at=claimed_at, durable_at=0.0, worker=self._ledger.worker,
             device=facts["device"], dtype=facts["dtype"],
         )  # fmt: skip
-        return write_part(folder, rows, encoded, record=record, receipt=effort.onto(receipt))
+        return write_part(rows, encoded, record=record, receipt=effort.onto(receipt))
 
     def _encode(self, job: Job, claim: Claim, embedder: Embedder, texts: list[str]) -> tuple[Encoded, Effort]:
         if not is_suspect(claim.lost):

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from pydantic import Field
 
 from schemas.errors import UsageError, VecmillError
+from schemas.files.address import is_remote, normal, within
 from schemas.record import Record
 from schemas.run import RunRecord
 
@@ -36,7 +37,9 @@ class WorkerSettings(Record):
             broker_url=url,
             device=env.get("VECMILL_DEVICE", "auto"),
             allow_models=_list(env, "VECMILL_ALLOW_MODELS") or ("*",),
-            allow_roots=_list(env, "VECMILL_ALLOW_ROOTS") or (str(Path.cwd()),),
+            # A root that is no address must end the worker's start, not every job.
+            allow_roots=tuple(normal(root) if is_remote(root) else root for root in _list(env, "VECMILL_ALLOW_ROOTS"))
+            or (str(Path.cwd()),),
             trust_remote_code=env.get("VECMILL_TRUST_REMOTE_CODE") == "1",
             threads=int(env.get("VECMILL_THREADS", "1")),
         )
@@ -49,16 +52,22 @@ class WorkerSettings(Record):
                 raise Refused(
                     f"this worker may not load the model {model!r}", way_out=f"vecmill worker --allow-model {model!r}"
                 )
-        table = Path(record.table).resolve()
-        if not any(table.is_relative_to(Path(root).resolve()) for root in self.allow_roots):
-            raise Refused(
-                f"this worker may not write to {record.table} (allowed: {', '.join(self.allow_roots)})",
-                way_out=f"vecmill worker --allow-root {Path(record.table).parent}",
-            )
+        self._check_table(record.table)
         if record.spec.trust_remote_code and not self.trust_remote_code:
             raise Refused(
                 f"the model {record.spec.model!r} brings code of its own, which this worker does not run",
                 way_out="vecmill worker --trust-remote-code, if you trust that code",
+            )
+
+    def _check_table(self, table: str) -> None:
+        try:
+            allowed = any(within(table, root) for root in self.allow_roots)
+        except UsageError as error:
+            raise Refused(str(error)) from error
+        if not allowed:
+            raise Refused(
+                f"this worker may not write to {table} (allowed: {', '.join(self.allow_roots)})",
+                way_out=f"vecmill worker --allow-root {os.path.dirname(table)}",
             )
 
 

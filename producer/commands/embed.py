@@ -23,7 +23,7 @@ from schemas.store import Store
 @click.command()
 @click.argument("sources", nargs=-1, required=True)
 @click.option("--model", required=True, metavar="ID_OR_FOLDER", help="A hub id, or a folder that holds the model.")
-@click.option("--to", required=True, metavar="TABLE", help="The output directory.")
+@click.option("--to", required=True, metavar="TABLE", help="A folder, or s3://bucket/prefix.")
 @click.option("--format", "format_", type=click.Choice(get_args(SourceFormat)), default="auto", show_default=True)
 @click.option("--id-column", metavar="C", help="Default: `id` where it exists, else file name and row number.")
 @click.option("--text-column", metavar="C", help="Default: `text`.")

@@ -6,8 +6,9 @@ import click
 
 from producer.commands.embed import embed, request_from
 from producer.request import EmbedRequest, Where
-from producer.start import absolute, absolute_source
+from producer.start import absolute_source
 from schemas.errors import UsageError
+from schemas.files.address import normal
 from schemas.model_name import folder_named
 
 #: What only means something where a command is typed; of a scheduled run `vecmill serve` decides it.
@@ -34,7 +35,7 @@ def scheduled(command: tuple[str, ...]) -> EmbedRequest:
             raise UsageError("a schedule must hold no password", way_out="give it to `vecmill serve`, not in the path")
     folder = folder_named(request.model.model)
     model = request.model if folder is None else request.model.model_copy(update={"model": str(folder)})
-    here = {"to": absolute(request.to), "model": model, "where": Where()}
+    here = {"to": normal(request.to), "model": model, "where": Where()}
     return absolute_source(request).model_copy(update=here)
 
 

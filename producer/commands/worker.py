@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from pathlib import Path
 
 import click
 
@@ -11,6 +10,7 @@ from producer.commands.options import broker_option, device_option
 from producer.embedded.workers import JOBS_IN_FLIGHT, JOBS_IN_FLIGHT_GPU, worker_command, worker_env
 from producer.request import Where
 from schemas.errors import UsageError
+from schemas.files.address import normal
 
 
 @click.command()
@@ -20,7 +20,12 @@ from schemas.errors import UsageError
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True,
               help="CPU threads; one-thread workers, one per core, are fastest on a CPU.")  # fmt: skip
 @click.option("--allow-model", multiple=True, metavar="GLOB", help="Models that runs may name; default any.")
-@click.option("--allow-root", multiple=True, metavar="FOLDER", help="Where runs may write; default the current folder.")
+@click.option(
+    "--allow-root",
+    multiple=True,
+    metavar="TABLE",
+    help="Where runs may write: a folder or s3://bucket/prefix; default the current folder.",
+)
 @click.option("--trust-remote-code", is_flag=True, help="Run code that a model brings. Only for models you trust.")
 def worker(
     broker: str | None, device: str, jobs_in_flight: int | None, threads: int, **allowed: tuple[str, ...] | bool
@@ -39,7 +44,8 @@ def worker(
         "VECMILL_BROKER_URL": url,
         "VECMILL_DEVICE": device,
         "VECMILL_ALLOW_MODELS": ",".join(models if isinstance(models, tuple) else ()),
-        "VECMILL_ALLOW_ROOTS": ",".join(roots if isinstance(roots, tuple) and roots else (str(Path.cwd()),)),
+        # Absolute, since the worker runs in a folder of its own.
+        "VECMILL_ALLOW_ROOTS": ",".join(map(normal, roots if isinstance(roots, tuple) and roots else (".",))),
         "VECMILL_TRUST_REMOTE_CODE": "1" if allowed["trust_remote_code"] else "0",
     }
     # Celery imports from where it runs, and the current folder may hold a `worker.py` of its own.

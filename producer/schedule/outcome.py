@@ -7,8 +7,8 @@ from typing import Literal
 
 from producer.broker import Broker
 from producer.schedule.record import Schedule, Standing
-from producer.start import absolute
 from producer.table import committed_version, read_record
+from schemas.files.address import normal
 from schemas.record import Record
 from schemas.run import RunState
 
@@ -35,7 +35,7 @@ def outcome(broker: Broker, schedule: Schedule, standing: Standing) -> Outcome:
     progress = ledger.progress()
     if progress is not None and progress.state != "committed":
         return Outcome(state=progress.state, detail=progress.reason)
-    return _in_table(absolute(schedule.request.to), standing.run, committed=progress is not None)
+    return _in_table(normal(schedule.request.to), standing.run, committed=progress is not None)
 
 
 def failures_in_a_row(standing: Standing, last: Outcome) -> int:

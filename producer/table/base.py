@@ -8,7 +8,7 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from producer.table.log import FINGERPRINT_KEY, MODE_KEY, OPERATION_KEY, RUN_KEY, STORE_KEY
+from producer.table.log import FINGERPRINT_KEY, MODE_KEY, OPERATION_KEY, RUN_KEY, STORE_KEY, entries_of, latest_log
 from schemas.errors import TableError
 from schemas.run import RunRecord
 
@@ -17,7 +17,7 @@ _CHANGES_NO_ROW = ("OPTIMIZE", "VACUUM START", "VACUUM END")
 
 def check_base(record: RunRecord) -> None:
     """A TableError where the table has moved on in a way that the run cannot be put on top of."""
-    check_moves(record, DeltaTable(record.table) if DeltaTable.is_deltatable(record.table) else None)
+    check_moves(record, latest_log(record.table))
 
 
 def check_moves(record: RunRecord, log: DeltaTable | None) -> None:
@@ -30,7 +30,7 @@ def check_moves(record: RunRecord, log: DeltaTable | None) -> None:
         return
     if log is None:
         raise TableError(f"the table {record.table} has gone since run {record.run} began", way_out=_AGAIN)
-    moves = {entry["version"]: entry for entry in log.history() if entry["version"] > record.base_version}
+    moves = {entry["version"]: entry for entry in entries_of(log) if entry["version"] > record.base_version}
     for version in range(record.base_version + 1, log.version() + 1):
         if version not in moves or not _harmless(moves[version], record):
             raise _moved(record, version, _by(moves.get(version)))

@@ -9,6 +9,8 @@ from deltalake import Schema
 from producer.table.state import TableState, open_table
 from producer.table.user import user_name
 from schemas.errors import TableError
+from schemas.files import names_in
+from schemas.files.address import is_remote
 from schemas.run import Mode
 from schemas.spec import Spec
 from schemas.store import CALIBRATED, Store
@@ -20,8 +22,8 @@ def check_table(
     table: str, *, spec: Spec, schema: pa.Schema, mode: Mode, store: Store = "float32"
 ) -> TableState | None:
     """The table's state, None for a new one; a TableError where it cannot take a run that writes this schema."""
-    _check_writable(table)
     _check_ours(table)
+    _check_writable(table)
     state = open_table(table)
     if state is None or mode == "replace":
         return state
@@ -78,6 +80,12 @@ def _differing_columns(table: pa.Schema, run: pa.Schema) -> list[str]:
 
 
 def _check_writable(table: str) -> None:
+    if is_remote(table):
+        # Only who names a bucket loads the client.
+        from schemas.files.bucket import check_bucket
+
+        check_bucket(table)
+        return
     folder = os.path.abspath(table)
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
@@ -92,11 +100,10 @@ def _check_writable(table: str) -> None:
 
 def _check_ours(table: str) -> None:
     """A folder may hold a table, or runs that were not committed; anything else is not ours to write between."""
-    names = {name for name in os.listdir(table) if not name.startswith(".")} if os.path.isdir(table) else set()
+    names = {name for name in names_in(table) if not name.startswith(".")}
     if "_delta_log" in names:
         return
-    runs = os.path.join(table, "_runs")
-    known = {name.removesuffix(".json") for name in (os.listdir(runs) if "_runs" in names else [])}
+    known = {name.removesuffix(".json") for name in names_in(os.path.join(table, "_runs"))}
     others = sorted(names - known - {"_runs", "_errors", "_ranges"})
     if others:
         raise TableError(

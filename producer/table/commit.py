@@ -14,10 +14,11 @@ from deltalake.transaction import create_table_with_add_actions
 
 from producer.table.actions import added, properties
 from producer.table.base import check_moves
-from producer.table.log import RUN_KEY
+from producer.table.log import RUN_KEY, entries_of, latest_log, open_log, storage
 from producer.table.parts import Part
 from producer.table.step import publish_step
 from schemas.errors import RunFailed
+from schemas.files.trouble import telling
 from schemas.footer import read_footer
 from schemas.run import RunRecord
 
@@ -31,19 +32,20 @@ def commit(record: RunRecord, parts: Sequence[Part]) -> int:
     """
     parts = sorted(parts, key=lambda part: part.receipt.job)
     for _ in range(_TRIES):
-        log = DeltaTable(record.table) if DeltaTable.is_deltatable(record.table) else None
+        log = latest_log(record.table)
         if log is not None and log.transaction_version(record.run) is not None:
             return _version_of(log, record.run)
         _check_complete(record, parts)
         check_moves(record, log)
         try:
-            if not _publish(record, [part for part in parts if part.rows], log):
-                return DeltaTable(record.table).version()
+            with telling(record.table):
+                published = _publish(record, [part for part in parts if part.rows], log)
         except DeltaError as error:
             # Another commit came first: look at the table as it is now.
             reason = error
             continue
-        return _version_of(DeltaTable(record.table), record.run)
+        now = open_log(record.table)
+        return _version_of(now, record.run) if published else now.version()
     raise RunFailed(
         f"run {record.run} could not be committed to {record.table} in {_TRIES} tries: {reason}",
         way_out=f"its parts are kept: vecmill resume {record.run}",
@@ -57,10 +59,10 @@ def committed_version(table: str, run: str) -> int | None:
 
 def committed_versions(table: str, runs: Iterable[str]) -> dict[str, int]:
     """The versions of those of the runs that were committed; the log is read once, however many are asked for."""
-    if not DeltaTable.is_deltatable(table):
+    log = latest_log(table)
+    if log is None:
         return {}
-    log = DeltaTable(table)
-    told = {entry[RUN_KEY]: int(entry["version"]) for entry in log.history() if RUN_KEY in entry}
+    told = {entry[RUN_KEY]: int(entry["version"]) for entry in entries_of(log) if RUN_KEY in entry}
     # A run's transaction outlives its commit in the log, but each question goes through all transactions.
     kept = (run for run in runs if run in told or log.transaction_version(run) is not None)
     return {run: told.get(run, log.version()) for run in kept}
@@ -73,7 +75,9 @@ def _publish(record: RunRecord, parts: list[Part], log: DeltaTable | None) -> bo
     schema = Schema.from_arrow(_schema(record, parts[0]))
     actions, said = [added(part) for part in parts], properties(record, parts)
     if log is None:
-        create_table_with_add_actions(record.table, schema, actions, mode="error", commit_properties=said)
+        create_table_with_add_actions(
+            record.table, schema, actions, mode="error", commit_properties=said, storage_options=storage(record.table)
+        )
     else:
         # "overwrite" removes every file of the version that was read, and takes over the schema.
         log.create_write_transaction([*actions], "overwrite", schema, partition_by=[], commit_properties=said)
@@ -117,4 +121,4 @@ def _check_any(record: RunRecord, parts: list[Part]) -> None:
 
 def _version_of(log: DeltaTable, run: str) -> int:
     """The version that a run's commit made; the present one where the log no longer reaches back to it."""
-    return next((int(entry["version"]) for entry in log.history() if entry.get(RUN_KEY) == run), log.version())
+    return next((int(entry["version"]) for entry in entries_of(log) if entry.get(RUN_KEY) == run), log.version())

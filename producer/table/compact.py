@@ -13,17 +13,17 @@ from itertools import chain
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from producer.table.actions import file_added, file_removed, upkeep
 from producer.table.copying import batches_of, write_rows
-from producer.table.keys import count_rows
+from producer.table.keys import count_rows, rows_in
 from producer.table.log import LiveFile, live_files, logged_paths, open_log
-from schemas.durable import written
 from schemas.errors import TableError
+from schemas.files import size_of, written
+from schemas.files.trouble import telling
 from schemas.footer import read_footer
 from schemas.spec import FINEST_FIRST
 
@@ -50,12 +50,13 @@ def compact(table: str, *, target_bytes: int = TARGET_BYTES) -> Compacted:
         if not groups:
             return Compacted(before, before, log.version())
         try:
-            _publish(log, table, groups)
+            with telling(table):
+                _publish(log, table, groups)
         except DeltaError as error:
             # A run was committed meanwhile: it may have taken rows out of what was merged.
             reason = error
             continue
-        return Compacted(before, before - sum(len(group) - 1 for group in groups), DeltaTable(table).version())
+        return Compacted(before, before - sum(len(group) - 1 for group in groups), open_log(table).version())
     raise TableError(
         f"{table} got new versions while it was compacted, {_TRIES} times: {reason}",
         way_out="compact it when fewer runs are committed",
@@ -105,11 +106,11 @@ def _merge(files: Sequence[LiveFile], table: str, version: int) -> LiveFile:
         raise TableError(
             f"cannot write {whole}: {error}", way_out="vecmill verify, and see whether the disk is full"
         ) from error
-    rows = pq.read_metadata(whole).num_rows
+    rows = rows_in(whole)
     expected = sum(map(count_rows, files))
     if rows != expected:
         raise TableError(f"{expected} rows were merged from {first} on, but {rows} came out", way_out="vecmill verify")
-    return LiveFile(path, rows, os.path.getsize(whole))
+    return LiveFile(path, rows, size_of(whole))
 
 
 def _rows(files: Sequence[LiveFile]) -> Iterator[pa.RecordBatch]:

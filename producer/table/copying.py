@@ -6,6 +6,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from schemas.files import opened
 from schemas.layout import writer_options
 
 _BATCH_ROWS = 8_192
@@ -13,14 +14,16 @@ _BATCH_ROWS = 8_192
 
 def batches_of(path: str) -> Iterator[pa.RecordBatch]:
     """The rows of a file, some at a time."""
-    with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as parquet:
+    with opened(path) as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as parquet:
         yield from parquet.iter_batches(_BATCH_ROWS)
 
 
 def write_rows(target: BinaryIO, rows: Iterable[pa.RecordBatch], *, like: str) -> None:
     """Write rows with the schema of the file `like`, and with what its footer says of how vectors were made."""
-    schema = pq.read_schema(like).remove_metadata()
-    said = {key: text for key, text in (pq.read_metadata(like).metadata or {}).items() if key.startswith(b"vecmill.")}
+    with opened(like) as stream:
+        footer = pq.read_metadata(stream)
+    schema = footer.schema.to_arrow_schema().remove_metadata()
+    said = {key: text for key, text in (footer.metadata or {}).items() if key.startswith(b"vecmill.")}
     with pq.ParquetWriter(target, schema, **writer_options(schema)) as writer:
         for batch in rows:
             writer.write_batch(batch.replace_schema_metadata(None).select(schema.names).cast(schema))

@@ -12,6 +12,7 @@ from producer.table.log import (
     RUN_KEY,
     USER_KEY,
     commits_of,
+    entries_of,
     open_log,
 )
 from schemas.record import Record
@@ -37,7 +38,7 @@ class Version(Record):
 
 def history(table: str) -> list[Version]:
     """The versions, the latest first."""
-    entries = open_log(table).history()
+    entries = entries_of(open_log(table))
     commits = commits_of(entries)
     return [_version(entry, commits.get(entry["version"]) or {}) for entry in entries]
 

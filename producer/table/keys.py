@@ -12,6 +12,7 @@ from producer.join import KEYS
 from producer.table.log import LiveFile
 from producer.table.parts import Part
 from schemas.errors import TableError
+from schemas.files import opened
 
 _BATCH_ROWS = 65_536
 
@@ -34,12 +35,18 @@ def keys_of_parts(table: str, parts: Iterable[Part]) -> Iterator[pa.RecordBatch]
 
 def count_rows(file: LiveFile) -> int:
     """What the log says, else the file."""
-    return int(pq.read_metadata(file.path).num_rows) if file.rows is None else file.rows
+    return rows_in(file.path) if file.rows is None else file.rows
+
+
+def rows_in(path: str) -> int:
+    """What a file's footer says."""
+    with opened(path) as stream:
+        return int(pq.read_metadata(stream).num_rows)
 
 
 def _batches(path: str) -> Iterator[pa.RecordBatch]:
     try:
-        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as parquet:
+        with opened(path) as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as parquet:
             for batch in parquet.iter_batches(_BATCH_ROWS, columns=["id", "chunk", "text_hash"]):
                 yield batch.select(["id", "chunk", "text_hash"])
     except (pa.ArrowException, OSError) as error:

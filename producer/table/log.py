@@ -7,8 +7,12 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
 
 from schemas.errors import TableError
+from schemas.files.address import is_remote, normal
+from schemas.files.limits import CONNECT_SECONDS, REQUEST_SECONDS, RETRIES, RETRY_SECONDS
+from schemas.files.trouble import telling
 
 #: What a run's commit says of it, for the history and for the next run.
 RUN_KEY = "vecmill.run"
@@ -25,6 +29,16 @@ USER_KEY = "vecmill.user"
 OPERATION_KEY = "vecmill.operation"
 
 
+#: The log's entries are written by conditional puts, whatever the environment says; and nothing waits for ever.
+_STORAGE = {
+    "aws_conditional_put": "etag",
+    "timeout": f"{REQUEST_SECONDS}s",
+    "connect_timeout": f"{CONNECT_SECONDS}s",
+    "max_retries": str(RETRIES),
+    "retry_timeout": f"{RETRY_SECONDS}s",
+}
+
+
 class LiveFile(NamedTuple):
     """One data file of a version; `path` is the whole path, `rows` what the log says of it."""
 
@@ -33,16 +47,41 @@ class LiveFile(NamedTuple):
     size_bytes: int
 
 
+def storage(table: str) -> dict[str, str] | None:
+    """What delta-rs is told of where a table is; it finds credentials in the environment by itself."""
+    return _STORAGE if is_remote(table) else None
+
+
+def latest_log(table: str, version: int | None = None) -> DeltaTable | None:
+    """The table at a version that it has; None where nothing was committed yet."""
+    if is_remote(table):
+        table = normal(table)
+    try:
+        with telling(table):
+            # Not `is_deltatable`: it asks the store with the interpreter's lock held, and all threads wait.
+            return DeltaTable(table, version=version, storage_options=storage(table))
+    except TableNotFoundError:
+        return None
+
+
 def open_log(table: str, version: int | None = None) -> DeltaTable:
     """The table at a version; a TableError where there is none."""
-    if not DeltaTable.is_deltatable(table):
+    latest = latest_log(table)
+    if latest is None:
         raise TableError(f"there is no table at {table}: nothing was committed there yet", way_out="check the path")
     if version is None:
-        return DeltaTable(table)
-    latest = DeltaTable(table).version()
-    if not 0 <= version <= latest:
-        raise TableError(f"{table} has no version {version}; its latest is {latest}", way_out="see vecmill history")
-    return DeltaTable(table, version=version)
+        return latest
+    if not 0 <= version <= latest.version():
+        raise TableError(
+            f"{table} has no version {version}; its latest is {latest.version()}", way_out="see vecmill history"
+        )
+    return latest_log(table, version) or latest
+
+
+def entries_of(log: DeltaTable) -> list[dict[str, Any]]:
+    """What the log tells of its commits, the latest first."""
+    with telling(log.table_uri):
+        return list(log.history())
 
 
 def live_files(log: DeltaTable, table: str) -> list[LiveFile]:

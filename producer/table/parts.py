@@ -1,11 +1,10 @@
 """The parts of a run as they lie in the table's folder. Knows footers, not rows, and no Delta log."""
 
-import contextlib
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from schemas.files import names_in, remove
 from schemas.footer import read_footer
 from schemas.job import job_of_part, part_path
 from schemas.receipt import Receipt
@@ -24,7 +23,7 @@ class Part(NamedTuple):
 
 def list_parts(table: str, run: str) -> list[Part]:
     """The complete parts of a run, by job; a torn file, or one of another run or job, is no part of it."""
-    jobs = sorted(job for name in _names(table, run) if (job := job_of_part(name)) is not None)
+    jobs = sorted(job for name in names_in(os.path.join(table, run)) if (job := job_of_part(name)) is not None)
     with ThreadPoolExecutor(_READERS) as readers:
         found = readers.map(lambda job: _part(table, run, job), jobs)
         return [part for part in found if part is not None]
@@ -34,11 +33,10 @@ def sweep(table: str, run: str) -> int:
     """Take away what broken writes of a run left behind; only once no worker writes for it any more."""
     swept = 0
     for folder in run, os.path.join("_errors", run):
-        for name in _names(table, folder):
+        for name in names_in(os.path.join(table, folder)):
             if name.startswith((".part-", ".kept-")) and name.endswith(".tmp"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(os.path.join(table, folder, name))
-                    swept += 1
+                remove(os.path.join(table, folder, name))
+                swept += 1
     return swept
 
 
@@ -48,11 +46,3 @@ def _part(table: str, run: str, job: int) -> Part | None:
     if footer is None or (footer.receipt.run, footer.receipt.job) != (run, job):
         return None
     return Part(path, footer.rows, footer.size_bytes, footer.receipt)
-
-
-def _names(table: str, folder: str) -> Iterator[str]:
-    try:
-        with os.scandir(os.path.join(table, folder)) as entries:
-            yield from (entry.name for entry in entries)
-    except FileNotFoundError:
-        return

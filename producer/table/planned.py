@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 
 from producer.bits import Bits
-from schemas.durable import written
+from schemas.files import read_bytes, written
 from schemas.run import Changes, RunRecord
 
 
@@ -33,10 +33,8 @@ def save_plan(record: RunRecord, planned: Planned) -> None:
 
 def load_plan(record: RunRecord, changes: Changes) -> Planned | None:
     """What was kept; None where it has gone or is not what the record speaks of."""
-    try:
-        with open(os.path.join(record.table, record.plan_path), "rb") as file:
-            data = file.read()
-    except FileNotFoundError:
+    data = read_bytes(os.path.join(record.table, record.plan_path))
+    if data is None:
         return None
     split = -(-record.rows // 8)
     try:

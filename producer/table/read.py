@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from producer.table.codes import Coding
+from producer.table.keys import count_rows
 from producer.table.log import LiveFile, live_files, open_log
 from producer.table.state import open_table
 from schemas.errors import TableError
+from schemas.files import opened
 
 
 def read(table: str, version: int | None = None, *, codes: bool = False) -> tuple[list[str], npt.NDArray[Any]]:
@@ -44,12 +46,11 @@ def read(table: str, version: int | None = None, *, codes: bool = False) -> tupl
 def read_columns(file: LiveFile, names: list[str]) -> pa.Table:
     """Some columns of one file; a TableError that names the file where it cannot be read."""
     try:
-        with pq.ParquetFile(file.path) as parquet:
+        with opened(file.path) as stream, pq.ParquetFile(stream) as parquet:
             return parquet.read(names).combine_chunks()
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"cannot read {file.path}, a file of the table: {error}", way_out="vecmill verify") from error
 
 
 def _rows(files: list[LiveFile]) -> int:
-    counts = [pq.read_metadata(file.path).num_rows if file.rows is None else file.rows for file in files]
-    return sum(counts)
+    return sum(map(count_rows, files))

@@ -13,15 +13,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from producer.bits import Bits
 from producer.join import Keys, join
 from producer.table.copying import batches_of, write_rows
-from producer.table.keys import count_rows, keys_of
+from producer.table.keys import count_rows, keys_of, rows_in
 from producer.table.log import LiveFile
-from schemas.durable import written
 from schemas.errors import TableError
+from schemas.files import names_in, size_of, written
 
 _DOOMED = """
     SELECT version.at AS at FROM version
@@ -67,14 +66,13 @@ def _doomed(files: Sequence[LiveFile], outgoing: Keys, rows: int) -> Bits:
 def _rewrite(file: LiveFile, leaving: npt.NDArray[np.int64], table: str, name: str) -> LiveFile:
     """The file without some of its rows; its footer still says how the others were made."""
     path = os.path.join(table, name)
-    if not os.path.exists(path):
+    if os.path.basename(path) not in names_in(os.path.dirname(path)):
         try:
             with written(path) as stream:
                 write_rows(stream, _without(file.path, leaving), like=file.path)
         except (pa.ArrowException, OSError) as error:
             raise TableError(f"cannot write {path} from {file.path}: {error}", way_out="vecmill verify") from error
-    rows = pq.read_metadata(path).num_rows
-    return LiveFile(name, rows, os.path.getsize(path))
+    return LiveFile(name, rows_in(path), size_of(path))
 
 
 def _without(source: str, leaving: npt.NDArray[np.int64]) -> Iterator[pa.RecordBatch]:

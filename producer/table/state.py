@@ -9,8 +9,19 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from pydantic import TypeAdapter, ValidationError
 
-from producer.table.log import FINGERPRINT_KEY, RANGES_KEY, RUN_KEY, SPEC_KEY, STORE_KEY, commit_of, live_files
+from producer.table.log import (
+    FINGERPRINT_KEY,
+    RANGES_KEY,
+    RUN_KEY,
+    SPEC_KEY,
+    STORE_KEY,
+    commit_of,
+    entries_of,
+    latest_log,
+    live_files,
+)
 from schemas.errors import TableError
+from schemas.files import names_in, opened, read_bytes
 from schemas.footer import read_footer
 from schemas.run import RunRecord
 from schemas.spec import Spec
@@ -33,9 +44,9 @@ class TableState:
 
 def open_table(table: str, version: int | None = None) -> TableState | None:
     """The state of a table; None where nothing was committed yet, a TableError where the table is not ours."""
-    if not DeltaTable.is_deltatable(table):
+    log = latest_log(table, version)
+    if log is None:
         return None
-    log = DeltaTable(table, version=version)
     made = _from_history(log, table) or _from_footer(log, table) or _from_records(log, table) or _foreign(table)
     rows = sum(file.rows or 0 for file in live_files(log, table))
     schema = pa.schema(log.schema().to_arrow())
@@ -44,10 +55,10 @@ def open_table(table: str, version: int | None = None) -> TableState | None:
 
 def read_record(table: str, run: str) -> RunRecord | None:
     """The record of a run, or None where there is none that can be read."""
+    text = read_bytes(os.path.join(table, "_runs", f"{run}.json"))
     try:
-        with open(os.path.join(table, "_runs", f"{run}.json"), "rb") as stream:
-            return RunRecord.model_validate_json(stream.read())
-    except (FileNotFoundError, ValidationError):
+        return None if text is None else RunRecord.model_validate_json(text)
+    except ValidationError:
         return None
 
 
@@ -62,7 +73,7 @@ class _Made(NamedTuple):
 
 
 def _from_history(log: DeltaTable, table: str) -> _Made | None:
-    commit = commit_of(log.history(), log.version())
+    commit = commit_of(entries_of(log), log.version())
     if commit is None or SPEC_KEY not in commit:
         return None
     return _made(commit[RUN_KEY], commit[FINGERPRINT_KEY], commit, table)
@@ -74,7 +85,9 @@ def _from_footer(log: DeltaTable, table: str) -> _Made | None:
     footer = read_footer(file.path) if file else None
     if file is None or footer is None:
         return None
-    said = {key.decode(): text.decode(errors="replace") for key, text in pq.read_metadata(file.path).metadata.items()}
+    with opened(file.path) as stream:
+        metadata = pq.read_metadata(stream).metadata
+    said = {key.decode(): text.decode(errors="replace") for key, text in metadata.items()}
     return _made(footer.receipt.run, footer.receipt.fingerprint, said, table)
 
 
@@ -88,8 +101,7 @@ def _made(run: str, fingerprint: str, said: dict[str, str], table: str) -> _Made
 
 def _from_records(log: DeltaTable, table: str) -> _Made | None:
     """The last committed run: its transaction stays in the log for good."""
-    folder = os.path.join(table, "_runs")
-    names = os.listdir(folder) if os.path.isdir(folder) else []
+    names = names_in(os.path.join(table, "_runs"))
     records = [read_record(table, name.removesuffix(".json")) for name in names if name.endswith(".json")]
     committed = [one for one in records if one is not None and log.transaction_version(one.run) is not None]
     last = max(committed, key=lambda record: record.created_at, default=None)

@@ -14,6 +14,8 @@ from producer.table.base import check_base
 from producer.table.log import live_files, open_log
 from producer.table.state import read_record
 from schemas.errors import TableError
+from schemas.files import names_in
+from schemas.files.trouble import telling
 from schemas.run import RunRecord
 
 KEEP_DAYS = 7
@@ -31,17 +33,18 @@ def restore(table: str, version: int) -> int:
     present = open_log(table)
     if version == present.version():
         return version
-    missing = [file.path for file in live_files(open_log(table, version), table) if not os.path.exists(file.path)]
+    missing = _missing([file.path for file in live_files(open_log(table, version), table)])
     if missing:
         raise TableError(
             f"version {version} of {table} cannot be restored: {len(missing)} of its files are gone, as {missing[0]}",
             way_out="a vacuum took them away; vecmill history lists the other versions",
         )
     try:
-        present.restore(version, commit_properties=upkeep("restore"))
+        with telling(table):
+            present.restore(version, commit_properties=upkeep("restore"))
     except DeltaError as error:
         raise TableError(f"{table} could not be restored to version {version}: {error}", way_out="try again") from error
-    return DeltaTable(table).version()
+    return open_log(table).version()
 
 
 def vacuum(table: str, *, keep_days: int = KEEP_DAYS) -> Vacuumed:
@@ -49,21 +52,26 @@ def vacuum(table: str, *, keep_days: int = KEEP_DAYS) -> Vacuumed:
     log = open_log(table)
     spared = [record for record in _unfinished(table, log) if _may_commit(record)]
     bases = sorted({record.base_version for record in spared if record.base_version is not None})
-    gone = log.vacuum(
-        retention_hours=24 * keep_days,
-        dry_run=False,
-        # Fewer days than the table's own are asked for on purpose.
-        enforce_retention_duration=False,
-        commit_properties=upkeep("vacuum"),
-        keep_versions=bases or None,
-    )
+    with telling(table):
+        gone = log.vacuum(
+            retention_hours=24 * keep_days,
+            dry_run=False,
+            # Fewer days than the table's own are asked for on purpose.
+            enforce_retention_duration=False,
+            commit_properties=upkeep("vacuum"),
+            keep_versions=bases or None,
+        )
     return Vacuumed(len(gone), spared)
+
+
+def _missing(paths: list[str]) -> list[str]:
+    there = {folder: set(names_in(folder)) for folder in {os.path.dirname(path) for path in paths}}
+    return [path for path in paths if os.path.basename(path) not in there[os.path.dirname(path)]]
 
 
 def _unfinished(table: str, log: DeltaTable) -> list[RunRecord]:
     """Runs on a version of this table that have work left."""
-    folder = os.path.join(table, "_runs")
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    names = sorted(names_in(os.path.join(table, "_runs")))
     records = [read_record(table, name.removesuffix(".json")) for name in names if name.endswith(".json")]
     return [
         record

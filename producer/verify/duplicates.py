@@ -1,31 +1,34 @@
 """Whether a chunk is in a version more than once; counted by DuckDB, out of core. Knows ids, no vectors."""
 
-import tempfile
+from collections.abc import Iterator
+from typing import Any
 
-import duckdb
+import pyarrow as pa
 
+from producer.join import join
+from producer.table.keys import keys_of
 from producer.table.log import LiveFile
 from producer.verify.finding import Finding
+from schemas.errors import TableError
 
 _SHOWN = 5
 _DUPLICATES = f"""
-    SELECT id, chunk, count(*) AS times FROM read_parquet($files, hive_partitioning = false)
+    SELECT id, chunk, count(*) AS times FROM version
     GROUP BY id, chunk HAVING times > 1 ORDER BY times DESC, id, chunk LIMIT {_SHOWN}
 """
 
 
 def check_duplicates(files: list[LiveFile]) -> list[Finding]:
     """Five of the chunks that come more than once."""
-    if not files:
-        return []
-    with tempfile.TemporaryDirectory(prefix="vecmill-verify-") as folder:
-        settings = {"memory_limit": "128MB", "temp_directory": folder, "preserve_insertion_order": "false"}
-        with duckdb.connect(config=settings) as connection:
-            try:
-                rows = connection.execute(_DUPLICATES, {"files": [file.path for file in files]}).fetchall()
-            except duckdb.Error as error:
-                return [Finding(check="file", where="ids of the table", detail=f"cannot be read: {error}")]
+    try:
+        rows = join(_DUPLICATES, {"version": lambda: keys_of(files)}, _rows)
+    except TableError as error:
+        return [Finding(check="file", where="ids of the table", detail=f"cannot be read: {error.args[0]}")]
     return [
-        Finding(check="duplicates", where=id_, detail=f"chunk {chunk} is there {times} times")
-        for id_, chunk, times in rows
+        Finding(check="duplicates", where=row["id"], detail=f"chunk {row['chunk']} is there {row['times']} times")
+        for row in rows
     ]
+
+
+def _rows(answer: Iterator[pa.RecordBatch]) -> list[dict[str, Any]]:
+    return [row for batch in answer for row in batch.to_pylist()]

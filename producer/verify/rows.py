@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from producer.table.log import LiveFile
 from producer.verify.finding import Check, Finding
+from schemas.files import opened
 from schemas.spec import Spec
 from schemas.store import CALIBRATED, PACKED, Store, width
 
@@ -25,7 +26,7 @@ def check_file(file: LiveFile, spec: Spec, store: Store) -> Iterator[Finding]:
     """What is wrong with one file; a number of rows is told once a kind, not once a row."""
     counts: Counter[tuple[Check, str]] = Counter()
     try:
-        with pq.ParquetFile(file.path, pre_buffer=False, buffer_size=1 << 20) as parquet:
+        with opened(file.path) as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as parquet:
             rows = parquet.metadata.num_rows
             for batch in parquet.iter_batches(_BATCH_ROWS, columns=["text_hash", "embedding"]):
                 counts.update(_hash_problems(batch.column("text_hash")))

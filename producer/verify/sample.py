@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from producer.source import open_source
+from producer.table.keys import rows_in
 from producer.table.log import LiveFile
 from producer.verify.compare import Compare
 from producer.verify.finding import Finding
 from schemas.errors import SourceError
+from schemas.files import opened
 from schemas.run import RunRecord, SourceOptions
 from schemas.store import Vectors
 from schemas.text import text_hash
@@ -45,7 +47,7 @@ def check_sample(
 
 def _sample(files: list[LiveFile], count: int) -> pa.Table:
     """Random rows of all files, the same at every call; only the files that have any of them are read."""
-    sizes = np.array([pq.read_metadata(file.path).num_rows for file in files], np.int64)
+    sizes = np.array([rows_in(file.path) for file in files], np.int64)
     total = int(sizes.sum())
     picked = np.sort(np.random.default_rng(_SEED).choice(total, min(count, total), replace=False))
     tables = []
@@ -57,7 +59,7 @@ def _sample(files: list[LiveFile], count: int) -> pa.Table:
 
 
 def _rows(file: LiveFile, wanted: npt.NDArray[np.int64]) -> pa.Table:
-    with pq.ParquetFile(file.path) as parquet:
+    with opened(file.path) as stream, pq.ParquetFile(stream) as parquet:
         names = [
             name for name in ("id", "chunk", "text", "text_hash", "embedding") if name in parquet.schema_arrow.names
         ]

@@ -18,6 +18,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from producer.embedded.redis_server import RedisServer
+from tests.integration.s3_server import S3Server
 
 WORDS = ["alpha", "beta", "gamma", "delta", "sort", "list", "of", "the", "a", "table", "vector", "##s", "row", "job"]
 
@@ -99,6 +100,17 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def client(server: RedisServer) -> redis.Redis:
     return redis.Redis.from_url(server.url)
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 of this file's own; this process and those that it starts find it, and their credentials, in AWS_*."""
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.env.items():
+            patch.setenv(name, value)
+        yield server
+    server.stop()
 
 
 class Processes:

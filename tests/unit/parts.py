@@ -1,6 +1,7 @@
 """Parts as a worker would leave them, without a worker: vectors are a function of the text."""
 
 import hashlib
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,7 @@ from schemas.job import Job
 from schemas.receipt import Receipt, SourceRange
 from schemas.run import RunRecord, SourceOptions
 from schemas.spec import Module, Spec
-from worker.output import Encoded, LocalFolder, embeddable, write_part
+from worker.output import Encoded, embeddable, write_part
 
 DIMS = 8
 
@@ -76,10 +77,9 @@ def encoded(payload: pa.Table, **changes) -> Encoded:
 
 def write_job(record: RunRecord, job: int, payload: pa.Table, *, first: int = 0, **changes) -> str:
     """Write one part; gives its path."""
-    folder = LocalFolder(record.table)
     receipt = a_receipt(record, job, first=first, rows=len(payload))
-    write_part(folder, payload, encoded(payload, **changes), record=record, receipt=receipt)
-    return folder.path(Job(run=record.run, job=job).part)
+    write_part(payload, encoded(payload, **changes), record=record, receipt=receipt)
+    return os.path.join(record.table, Job(run=record.run, job=job).part)
 
 
 def write_run(record: RunRecord, texts: list[str], *, per_job: int = 10) -> None:

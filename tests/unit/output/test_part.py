@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -7,12 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from schemas.arrow import ERRORS_SCHEMA
+from schemas.files import written
 from schemas.receipt import RECEIPT_KEY, SPEC_KEY, Receipt
 from schemas.run import SourceOptions
 from schemas.spec import Spec
 from schemas.text import text_hash
-from tests.unit.parts import DIMS, a_payload, a_receipt, a_record, encode, encoded, write_job
-from worker.output import Encoded, Failure, LocalFolder, read_receipt, write_part
+from tests.unit.parts import DIMS, a_payload, a_receipt, a_record, a_spec, encode, encoded, write_job
+from worker.output import Encoded, Failure, read_receipt, write_part
 from worker.output.vectors import vector_column
 
 TEXTS = ["one", "two", "three three", "vier"]
@@ -113,7 +115,8 @@ def test_a_job_without_a_good_row_still_has_its_part(tmp_path):
 
 def test_failed_rows_of_an_earlier_attempt_do_not_stay(tmp_path):
     record = a_record(tmp_path)
-    write_job(record, 0, a_payload(["a"]), failures={0: Failure("oom", "x")})
+    # The attempt was killed between its failed rows and its part.
+    os.unlink(write_job(record, 0, a_payload(["a"]), failures={0: Failure("oom", "x")}))
     assert os.listdir(tmp_path / "_errors" / "run-1")
     write_job(record, 0, a_payload(["a"]))
     assert os.listdir(tmp_path / "_errors" / "run-1") == []
@@ -124,27 +127,48 @@ def test_wrong_counts_are_an_error(tmp_path):
         write_job(a_record(tmp_path), 0, a_payload(TEXTS), vectors=encode(["one"]))
 
 
-def test_failed_rows_come_before_the_part_and_nothing_half_written_stays(tmp_path):
+@pytest.mark.parametrize("looks", [[], [None]], ids=["it is there", "it comes between our look and our write"])
+def test_a_later_attempt_changes_neither_the_part_nor_what_failed(tmp_path, monkeypatch, looks):
+    record = a_record(tmp_path)
+    path = write_job(record, 0, a_payload(["a", "b"]), failures={0: Failure("oom", "x")})
+    receipt, content = read_receipt(path), Path(path).read_bytes()
+    seen = iter(looks)
+    monkeypatch.setattr("worker.output.write.read_receipt", lambda path: next(seen, receipt))
+    payload = a_payload(["a", "b"])
+    assert write_part(payload, encoded(payload), record=record, receipt=a_receipt(record)) == receipt
+    assert Path(path).read_bytes() == content
+    assert os.listdir(tmp_path / "_errors" / "run-1") == ["part-00000000.parquet"]
+
+
+def test_what_is_no_part_of_the_run_is_written_over(tmp_path):
+    other = a_record(tmp_path, spec=a_spec(content="beef"))
+    write_job(other, 0, a_payload(["a"]))
+    record = a_record(tmp_path)
+    receipt = read_receipt(write_job(record, 0, a_payload(["b"])))
+    assert receipt.fingerprint == record.spec.fingerprint
+
+
+def test_failed_rows_come_before_the_part_and_nothing_half_written_stays(tmp_path, monkeypatch):
     order = []
 
-    class Watched(LocalFolder):
-        def write(self, name):
-            order.append(name)
-            return super().write(name)
+    def watched(path, **options):
+        order.append(os.path.relpath(path, tmp_path))
+        return written(path, **options)
 
+    monkeypatch.setattr("worker.output.write.written", watched)
     record = a_record(tmp_path)
     payload = a_payload(["a", None], problems=[None, "null"])
-    write_part(Watched(str(tmp_path)), payload, encoded(payload), record=record, receipt=a_receipt(record))
+    write_part(payload, encoded(payload), record=record, receipt=a_receipt(record))
     assert order == ["_errors/run-1/part-00000000.parquet", "run-1/part-00000000.parquet"]
     assert os.listdir(tmp_path / "run-1") == ["part-00000000.parquet"]
 
 
 def test_a_write_that_breaks_leaves_the_old_file_and_no_other(tmp_path):
-    folder = LocalFolder(str(tmp_path))
-    with folder.write("a/b") as stream:
+    path = str(tmp_path / "a" / "b")
+    with written(path) as stream:
         stream.write(b"old")
     with pytest.raises(RuntimeError):
-        _write_and_break(folder, "a/b")
+        _write_and_break(path)
     assert os.listdir(tmp_path / "a") == ["b"]
     assert (tmp_path / "a" / "b").read_bytes() == b"old"
 
@@ -165,10 +189,10 @@ def test_a_missing_or_foreign_file_has_no_receipt(tmp_path):
     assert read_receipt(str(tmp_path / "foreign.parquet")) is None
 
 
-def _write_and_break(folder, name):
-    with folder.write(name) as stream:
+def _write_and_break(path):
+    with written(path) as stream:
         stream.write(b"new")
-        assert len(os.listdir(os.path.dirname(folder.path(name)))) == 2
+        assert len(os.listdir(os.path.dirname(path))) == 2
         raise RuntimeError
 
 

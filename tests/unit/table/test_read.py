@@ -64,8 +64,8 @@ def test_sweeping_takes_only_what_broken_writes_left(tmp_path):
 def test_a_process_that_dies_while_writing_leaves_no_part(tmp_path):
     script = (
         "import os, sys\n"
-        "from worker.output import LocalFolder\n"
-        f"with LocalFolder({str(tmp_path)!r}).write('run-1/part-00000000.parquet') as stream:\n"
+        "from schemas.files import written\n"
+        f"with written({str(tmp_path / 'run-1' / 'part-00000000.parquet')!r}, once=True) as stream:\n"
         "    stream.write(b'PAR1' + b'x' * 100_000)\n"
         "    stream.flush()\n"
         "    os._exit(9)\n"

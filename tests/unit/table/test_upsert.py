@@ -29,7 +29,7 @@ from schemas.job import part_path
 from schemas.run import SourceOptions
 from tests.unit.parts import a_receipt, a_record, a_spec, encode, encoded
 from tests.unit.source.corpora import opened
-from worker.output import LocalFolder, write_part
+from worker.output import write_part
 
 IDS = st.sampled_from([f"d{n}" for n in range(12)])
 CORPUS = st.dictionaries(IDS, st.sampled_from(["one", "two", "three", "four"]), min_size=1, max_size=12)
@@ -66,7 +66,7 @@ def worked(record, source, *, per_job=3):
     texts = []
     for job in cut(to_embed(record, source), limits=JobLimits(rows=per_job)):
         receipt = a_receipt(record, job.job).model_copy(update={"source": job.source})
-        write_part(LocalFolder(record.table), job.rows, encoded(job.rows), record=record, receipt=receipt)
+        write_part(job.rows, encoded(job.rows), record=record, receipt=receipt)
         texts += job.rows.column("id").to_pylist()
     return texts
 

@@ -1,0 +1,70 @@
+"""What to say where an object store refuses or does not answer: what is wrong, and which setting to look at.
+
+Knows the words of stores and of their clients; repeats none of them but the store's own name for the error, since a
+refusal may quote the request and its signature.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from schemas.errors import BucketError
+from schemas.files.address import bucket_and_key, is_remote
+
+_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment of producer and workers"
+_ENDPOINT = "check AWS_ENDPOINT_URL and the network; nothing that is written is lost: vecmill resume TABLE"
+#: What the client's or the store's words mean: the first that is found counts.
+_MEANINGS = (
+    (r"NoSuchBucket", "there is no bucket {bucket} at {endpoint}",
+     "create it, or check --to, AWS_ENDPOINT_URL and AWS_REGION"),
+    (r"169\.254\.|latest/api/token|redential", "there are no credentials for {bucket} at {endpoint}", _CREDENTIALS),
+    (r"InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|Unauthorized|\b401\b",
+     "{endpoint} does not accept the credentials for {bucket} ({code})", _CREDENTIALS),
+    (r"AccessDenied|Forbidden|\b403\b|ermission", "{endpoint} does not allow this in {bucket} ({code})",
+     "the credentials need s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket there"),
+    (r"redirect|PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint",
+     "the bucket {bucket} is not in the region that {endpoint} serves", "set AWS_REGION to the bucket's region"),
+    (r"builder error|error sending request|error decoding|timed out|onnect|HTTP error",
+     "{endpoint} does not answer for {bucket}", _ENDPOINT),
+    (r"\b5\d\d\b|SlowDown|InternalError", "{endpoint} fails for {bucket} ({code})", _ENDPOINT),
+)  # fmt: skip
+
+
+def explained(said: str, address: str) -> BucketError:
+    """The error that a person meets, from what a client of the store said."""
+    code = next(iter(re.findall(r"<Code>(\w+)</Code>", said) or re.findall(r"\b[45]\d\d [A-Z]\w+", said)), "no reason")
+    names = {"bucket": bucket_and_key(address)[0], "endpoint": endpoint(), "code": code}
+    for words, what, way_out in _MEANINGS:
+        if re.search(words, said):
+            return BucketError(what.format(**names), way_out=way_out)
+    return BucketError("{endpoint} refuses a request for {bucket} ({code})".format(**names), way_out=_ENDPOINT)
+
+
+@contextmanager
+def telling(address: str) -> Iterator[None]:
+    """For clients that raise an OSError for all that goes wrong in a store, as delta-rs does."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if not is_remote(address):
+            raise
+        raise explained(str(error), address) from None
+
+
+def check_environment() -> None:
+    """Raise `BucketError` where the environment cannot be meant."""
+    url = os.environ.get("AWS_ENDPOINT_URL", "")
+    if url.startswith("http://") and os.environ.get("AWS_ALLOW_HTTP", "").lower() not in ("1", "true"):
+        raise BucketError(
+            f"{endpoint()} is reached without encryption", way_out="https://, or AWS_ALLOW_HTTP=true if that is meant"
+        )
+
+
+def endpoint() -> str:
+    """Where the store is, without what may be a password."""
+    parts = urlsplit(os.environ.get("AWS_ENDPOINT_URL", ""))
+    return parts.netloc.rpartition("@")[2] or "Amazon S3"
