@@ -27,6 +27,8 @@ from benchmarks.bars import bars
 from benchmarks.memory import _embed, write_corpus
 from producer.embedded.redis_server import RedisServer
 
+_TITLE = "CPU seconds of the producer"
+
 Change = Callable[[pa.Table], pa.Table]
 
 
@@ -48,7 +50,7 @@ def main() -> None:
             stub.wait()
             server.stop()
     if options.chart:
-        options.chart.write_text(bars("seconds of a whole run", [(run["run"], run["seconds"]) for run in runs]))
+        options.chart.write_text(bars(_TITLE, [(run["run"], run["cpu_seconds"]) for run in runs]))
     print(json.dumps({"rows": options.rows, "runs": runs} | machine.facts()))
 
 
