@@ -12,7 +12,7 @@ from producer.ledger import Ledger
 from producer.model import resolve_model
 from producer.plan import made_plan
 from producer.request import EmbedRequest
-from producer.source import Source, open_source
+from producer.source import Source, open_source, pinned, pinned_as
 from producer.survey import survey
 from producer.table import Planned, TableState, check_covered, check_table, read_record, save_plan
 from schemas.arrow import kept_fields, part_schema
@@ -33,7 +33,8 @@ def recorded(request: EmbedRequest) -> RunRecord | None:
     record = read_record(table, request.run_id) if request.run_id else None
     if record is None:
         return None
-    asked = (absolute_source(request).source, resolve_model(request.model), request.store, request.mode)
+    source = pinned_as(absolute_source(request).source, record.source)
+    asked = (source, resolve_model(request.model), request.store, request.mode)
     begun = (record.source, record.spec, record.store, record.mode)
     for name, now, then in zip(("source", "model", "store", "mode"), asked, begun, strict=True):
         if now != then:
@@ -58,6 +59,7 @@ def prepare(request: EmbedRequest, display: Display) -> tuple[RunRecord, Planned
     if request.where.broker_url is not None:
         _check_broker(request, request.where.broker_url)
     request = absolute_source(request)
+    request = request.model_copy(update={"source": pinned(request.source)})
     spec = resolve_model(request.model)
     for warning in spec.warnings:
         display.say(f"warning: {warning}")

@@ -11,7 +11,7 @@ from schemas.spec import Spec
 from schemas.store import CALIBRATED, Ranges, Store
 
 Mode = Literal["upsert", "sync", "replace"]
-SourceFormat = Literal["auto", "parquet", "jsonl", "csv", "txt"]
+SourceFormat = Literal["auto", "parquet", "jsonl", "csv", "txt", "arrow"]
 RunState = Literal["running", "paused", "cancelled", "failed", "committed"]
 
 

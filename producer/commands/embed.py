@@ -26,7 +26,11 @@ from schemas.store import Store
 @click.option("--to", required=True, metavar="TABLE", help="A folder, or s3://bucket/prefix.")
 @click.option("--format", "format_", type=click.Choice(get_args(SourceFormat)), default="auto", show_default=True)
 @click.option("--id-column", metavar="C", help="Default: `id` where it exists, else file name and row number.")
-@click.option("--text-column", metavar="C", help="Default: `text`.")
+@click.option(
+    "--text-column",
+    metavar="C",
+    help="Default: `text`. Inside objects: meta.title; of several columns: '{title}\\n\\n{body}'.",
+)
 @click.option("--keep", default="", metavar="C,C", help="Source columns to keep beside the vectors.")
 @click.option("--keep-text", is_flag=True, help="Keep the text itself.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N rows.")
@@ -40,10 +44,11 @@ from schemas.store import Store
 @click.option("--detach", is_flag=True, help="Enqueue for `vecmill serve` and return.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object on the last line of stdout.")
 def embed(sources: tuple[str, ...], **options: Any) -> int:
-    r"""Embed SOURCES (files, folders, globs) into a table.
+    r"""Embed SOURCES (files, folders, globs, Delta tables as TABLE or TABLE@VERSION) into a table.
 
     \b
     vecmill embed corpus.jsonl --model ./all-MiniLM-L6-v2 --to out/
+    vecmill embed dump.jsonl.zst --text-column "{title}\n\n{body}" --model BAAI/bge-m3 --to out/
     vecmill embed "logs/*.parquet" --id-column key --text-column body --keep lang --model BAAI/bge-m3 --to out/
     """
     started = time.monotonic()

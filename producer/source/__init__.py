@@ -1,6 +1,7 @@
-"""Where texts come from: files, folders and globs, read as one sequence of rows. Knows no table and no queue."""
+"""Where texts come from: files, folders, globs and Delta tables, as one sequence of rows. Knows no queue."""
 
 from producer.source.cursor import START, Cursor
+from producer.source.delta import pinned, pinned_as
 from producer.source.source import Rows, Source, SourceBatch, open_source
 
-__all__ = ["START", "Cursor", "Rows", "Source", "SourceBatch", "open_source"]
+__all__ = ["START", "Cursor", "Rows", "Source", "SourceBatch", "open_source", "pinned", "pinned_as"]

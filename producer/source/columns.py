@@ -1,9 +1,12 @@
 """Which columns of a file are the id, the text and the kept ones. Knows the names and types, not the format."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from producer.source.nested import with_nested
+from producer.source.template import Template
 from producer.source.types import alike, delta_type, is_text
 from schemas.arrow import RESERVED_COLUMNS
 from schemas.errors import SourceError
@@ -12,17 +15,20 @@ from schemas.run import SourceOptions
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns to read from one file; `id` is None where the position is the id."""
+    """The columns to read from one file; `id` is None where the position is the id.
+
+    `kept` are fields of the table, `sources` the names of their columns in the file, one each.
+    """
 
     id: str | None
-    text: str
+    text: Template
     kept: tuple[pa.Field, ...]
+    sources: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
         """Each column once, in the order it is read."""
-        wanted = [self.text, *(field.name for field in self.kept)]
-        return list(dict.fromkeys([*([self.id] if self.id else []), *wanted]))
+        return list(dict.fromkeys([*([self.id] if self.id else []), *self.text.columns, *self.sources]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +38,26 @@ class Wanted:
     options: SourceOptions
     kept: tuple[pa.Field, ...] | None = None
 
+    @property
+    def text(self) -> Template:
+        """Of which columns the text is made."""
+        return Template.of(self.options.text_column or "text")
+
+    @property
+    def names(self) -> list[str]:
+        """Every column that was asked for by its name."""
+        return [*([self.options.id_column] if self.options.id_column else []), *self.text.columns, *self.options.keep]
+
     def resolve(self, path: str, available: pa.Schema) -> Columns:
         """The columns of one file, or a SourceError that names the ones there are."""
-        text = self._column(path, available, self.options.text_column or "text", "--text-column")
-        if not is_text(available.field(text).type):
-            _wrong_type(path, available.field(text), "texts")
-        return Columns(self._id(path, available), text, self._kept(path, available))
+        available = with_nested(available, self.names)
+        text = self.text
+        for name in text.columns:
+            field = available.field(self._column(path, available, name, "--text-column"))
+            if not is_text(field.type) and (text.is_column or not pa.types.is_integer(field.type)):
+                _wrong_type(path, field, "texts" if text.is_column else "texts or integers")
+        sources = tuple(name for name in dict.fromkeys(self.options.keep) if not self._is_the_id(name))
+        return Columns(self._id(path, available), text, self._kept(path, available, sources), sources)
 
     def _id(self, path: str, available: pa.Schema) -> str | None:
         if self.options.id_column is None and "id" not in available.names:
@@ -48,16 +68,17 @@ class Wanted:
             _wrong_type(path, available.field(name), "ids (texts or integers)")
         return name
 
-    def _kept(self, path: str, available: pa.Schema) -> tuple[pa.Field, ...]:
-        names = [name for name in dict.fromkeys(self.options.keep) if not self._is_the_id(name)]
-        fields = []
-        for name in names:
-            check_keepable(name)
-            column = available.field(self._column(path, available, name, "--keep"))
+    def _kept(self, path: str, available: pa.Schema, sources: tuple[str, ...]) -> tuple[pa.Field, ...]:
+        fields: list[pa.Field] = []
+        for source in sources:
+            # Readers take a dot in a column's name for a path, or refuse it.
+            name = source.replace(".", "_")
+            check_keepable(name, [field.name for field in fields])
+            column = available.field(self._column(path, available, source, "--keep"))
             becomes = delta_type(column.type)
             if becomes is None:
                 raise SourceError(
-                    f"{path}: column {name} is {column.type}, which a Delta table cannot hold", way_out="leave it out"
+                    f"{path}: column {source} is {column.type}, which a Delta table cannot hold", way_out="leave it out"
                 )
             fields.append(pa.field(name, becomes))
         if self.kept is None:
@@ -87,8 +108,10 @@ def _check_alike(path: str, fields: list[pa.Field], first_file: tuple[pa.Field, 
             )
 
 
-def check_keepable(name: str) -> None:
-    """Refuse a kept column whose name the table needs for itself."""
+def check_keepable(name: str, others: Sequence[str] = ()) -> None:
+    """Refuse a kept column whose name the table needs for itself, or for another one."""
+    if name in others:
+        raise SourceError(f"two kept columns would be named {name}", way_out="leave one of them out")
     if name in RESERVED_COLUMNS:
         way_out = "--keep-text stores the texts" if name == "text" else "rename the column in the source"
         raise SourceError(f"a kept column cannot be named {name}: the table has one of its own", way_out=way_out)

@@ -4,6 +4,7 @@ CSV has no null: an empty text is taken for one, since most programs write a mis
 """
 
 import csv
+import io
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -12,9 +13,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from producer.source.columns import Columns, Wanted
-from producer.source.lines import SAMPLE_ROWS, unreadable
-from producer.source.paths import SourceFile
+from producer.source.file import SourceFile
+from producer.source.lines import SAMPLE_ROWS
 from producer.source.rows import Place, from_records
+from producer.source.streams import opened
 from producer.source.values import Problems
 from schemas.errors import SourceError
 
@@ -70,27 +72,28 @@ class CsvReader:
         record: dict[str, Any] = dict(zip(self._header, fields, strict=True))
         for field in self.columns.kept:
             record[field.name] = _VALUE_OF.get(field.type, str)(record[field.name])
-        record[self.columns.text] = record[self.columns.text] or None
+        for name in self.columns.text.columns:
+            record[name] = record[name] or None
         return record
 
     def _rows(self) -> Iterator[_Row]:
         """The header and every row after it, with the line it begins in; blank lines are no rows."""
         width = 0
         line = 1
-        try:
+        with opened(self.file) as stream:
             # surrogateescape: a field that is not UTF-8 is its row's problem, not the file's.
-            with open(self.file.path, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-                reader = csv.reader(stream, strict=True)
+            reader = csv.reader(
+                io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline=""), strict=True
+            )
+            try:
                 for fields in reader:
                     if fields:
                         width = width or len(fields)
                         self._check_width(line, len(fields), width)
                         yield _Row(line, fields)
                     line = reader.line_num + 1
-        except OSError as error:
-            raise unreadable(self.file, error) from error
-        except csv.Error as error:
-            raise self._broken(line, str(error)) from None
+            except csv.Error as error:
+                raise self._broken(line, str(error)) from None
         if not width:
             raise SourceError(f"{self.file.path} has no header line", way_out="the first line names the columns")
 

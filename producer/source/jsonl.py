@@ -9,8 +9,8 @@ import orjson
 import pyarrow as pa
 
 from producer.source.columns import Columns, Wanted
-from producer.source.lines import Line, found_schema, line_batches, numbered_lines, open_binary, unreadable
-from producer.source.paths import SourceFile
+from producer.source.file import SourceFile
+from producer.source.lines import Line, found_schema, line_batches, numbered_lines
 from producer.source.rows import Place, from_records
 from producer.source.values import Problems
 from schemas.errors import SourceError
@@ -24,7 +24,7 @@ class JsonlReader:
         self.file = file
         lines = itertools.chain.from_iterable(line_batches(self._lines(0)))
         records = (self._parse(line)[0] for line in lines)
-        schema = found_schema(file.path, records, wanted.options.keep)
+        schema = found_schema(file.path, records, typed=wanted.options.keep, inside=wanted.names)
         self.columns: Columns | None = wanted.resolve(file.path, schema) if schema.names else None
 
     def batches(self, start_row: int) -> Iterator[pa.RecordBatch]:
@@ -42,12 +42,8 @@ class JsonlReader:
         return (batch.column("id") for batch in self.batches(0))
 
     def _lines(self, start_row: int) -> Iterator[Line]:
-        try:
-            with open_binary(self.file) as stream:
-                full = (line for line in numbered_lines(stream) if line.data.strip())
-                yield from itertools.islice(full, start_row, None)
-        except OSError as error:
-            raise unreadable(self.file, error) from error
+        full = (line for line in numbered_lines(self.file) if line.data.strip())
+        return itertools.islice(full, start_row, None)
 
     def _records(self, lines: list[Line]) -> tuple[list[dict[str, Any]], Problems]:
         """The lines' objects; line by line only where one of them is not plain JSON."""

@@ -2,11 +2,13 @@
 
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from producer.source.paths import SourceFile
+from producer.source.file import SourceFile
+from producer.source.nested import value_at
+from producer.source.streams import opened
 from producer.source.types import delta_type
 from schemas.errors import SourceError
 
@@ -23,21 +25,11 @@ class Line(NamedTuple):
     data: bytes
 
 
-def numbered_lines(stream: BinaryIO) -> Iterator[Line]:
+def numbered_lines(file: SourceFile) -> Iterator[Line]:
     """The lines of a file."""
-    for number, data in enumerate(stream, start=1):
-        yield Line(number, data.rstrip(b"\r\n"))
-
-
-def open_binary(file: SourceFile) -> BinaryIO:
-    """The file's bytes, past a byte order mark."""
-    try:
-        stream = open(file.path, "rb", buffering=1 << 20)  # noqa: SIM115 - the caller closes it
-        if stream.read(3) != b"\xef\xbb\xbf":
-            stream.seek(0)
-    except OSError as error:
-        raise unreadable(file, error) from error
-    return stream
+    with opened(file) as stream:
+        for number, data in enumerate(stream, start=1):
+            yield Line(number, data.rstrip(b"\r\n"))
 
 
 def line_batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
@@ -54,14 +46,20 @@ def line_batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
         yield batch
 
 
-def found_schema(path: str, records: Iterable[dict[str, Any]], typed: Iterable[str]) -> pa.Schema:
-    """The columns of the first rows; only those in `typed` have their types looked for, others are texts."""
+def found_schema(
+    path: str, records: Iterable[dict[str, Any]], *, typed: Iterable[str], inside: Iterable[str]
+) -> pa.Schema:
+    """The columns of the first rows, and those of the names `inside` that lead into their objects.
+
+    Only the columns in `typed` have their types looked for, others are texts.
+    """
     sample = list(itertools.islice(records, SAMPLE_ROWS))
     names = dict.fromkeys(name for record in sample for name in record)
+    names |= dict.fromkeys(name for name in inside if any(value_at(record, name) is not None for record in sample))
     wanted = set(typed)
     return pa.schema(
         [
-            pa.field(name, _found_type(path, name, [record.get(name) for record in sample]))
+            pa.field(name, _found_type(path, name, [value_at(record, name) for record in sample]))
             if name in wanted
             else pa.field(name, pa.string())
             for name in names
@@ -78,8 +76,3 @@ def _found_type(path: str, name: str, values: list[Any]) -> pa.DataType:
             f"{path}: column {name} has values of several types: {error}", way_out="leave it out"
         ) from None
     return pa.string() if pa.types.is_null(found) else delta_type(found) or found
-
-
-def unreadable(file: SourceFile, error: Exception) -> SourceError:
-    """The one error for a file that the system will not give us."""
-    return SourceError(f"cannot read {file.path}: {getattr(error, 'strerror', None) or error}")

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from producer.source.columns import Columns, Wanted
-from producer.source.paths import SourceFile
+from producer.source.file import InTable, SourceFile
+from producer.source.nested import column_at
 from producer.source.rows import Place, from_columns, id_column
 from producer.source.values import Problems
 from schemas.errors import SourceError
@@ -24,7 +25,7 @@ class ParquetReader:
         with self._open() as parquet:
             schema = parquet.schema_arrow
             self.row_count: int = parquet.metadata.num_rows
-        self.columns: Columns = wanted.resolve(file.path, schema)
+        self.columns: Columns = wanted.resolve(file.path, _whole(schema, file.table))
 
     def batches(self, start_row: int) -> Iterator[pa.RecordBatch]:
         """The rows from `start_row` on, in payload schema."""
@@ -42,7 +43,7 @@ class ParquetReader:
             return
         for batch in self._read([self.columns.id], 0):
             problems: Problems = {}
-            yield id_column(batch.column(0), problems)
+            yield id_column(column_at(batch, self.columns.id), problems)
 
     def _read(self, names: list[str], start_row: int) -> Iterator[pa.RecordBatch]:
         try:
@@ -50,7 +51,7 @@ class ParquetReader:
                 groups, skip = _groups_from(parquet.metadata, start_row)
                 for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=groups, columns=names):
                     if skip < batch.num_rows:
-                        yield batch.slice(skip)
+                        yield _completed(batch.slice(skip), names, self.file.table)
                     skip = max(0, skip - batch.num_rows)
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self.file, error) from error
@@ -60,6 +61,25 @@ class ParquetReader:
             return pq.ParquetFile(self.file.path, pre_buffer=False, buffer_size=_READ_BYTES)
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self.file, error) from error
+
+
+def _whole(schema: pa.Schema, table: InTable | None) -> pa.Schema:
+    """The columns of the file, and those that its table has beside them."""
+    for field in table.schema if table else ():
+        if field.name not in schema.names:
+            schema = schema.append(field)
+    return schema
+
+
+def _completed(batch: pa.RecordBatch, names: list[str], table: InTable | None) -> pa.RecordBatch:
+    """The batch with the columns that are not in the file: one value for all rows, null where the file is older."""
+    for name in names:
+        top = name if table is None or name in table.schema.names else name.split(".")[0]
+        if table is not None and top not in batch.schema.names and top in table.schema.names:
+            field = table.schema.field(top)
+            value = table.values.get(top, pa.scalar(None, field.type))
+            batch = batch.append_column(field, pa.repeat(value, batch.num_rows))
+    return batch
 
 
 def _groups_from(metadata: pq.FileMetaData, start_row: int) -> tuple[list[int], int]:

@@ -1,4 +1,4 @@
-"""From what the user typed to a sorted list of files: files, folders and globs. Opens no file.
+"""From what the user typed to a sorted list of files: files, folders, globs and Delta tables. Opens no file.
 
 Local files now. An object store comes in here: list its keys into `SourceFile`s, and give the readers
 a `pyarrow.fs` stream in place of a path.
@@ -8,31 +8,15 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from producer.source.delta import LOG_FOLDER, TablePath, delta_files, table_path
+from producer.source.file import FileFormat, SourceFile, compression_of, format_of, readable
 from schemas.errors import SourceError
 from schemas.run import SourceFormat
 
-FileFormat = Literal["parquet", "jsonl", "csv", "txt"]
-
-EXTENSIONS: dict[str, FileFormat] = {
-    ".parquet": "parquet",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".txt": "txt",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """One file. `name` is its path inside the folder or glob that was given; row numbers are appended to it."""
-
-    path: str
-    name: str
-    format: FileFormat
+#: Beside it, `datasets` keeps the results of old `map` and `filter` calls: the same rows once more.
+_DATASET_NOTE, _DATASET_CACHE = "dataset_info.json", "cache-"
 
 
 def list_files(paths: tuple[str, ...], format_: SourceFormat) -> list[SourceFile]:
@@ -41,7 +25,7 @@ def list_files(paths: tuple[str, ...], format_: SourceFormat) -> list[SourceFile
     if not files:
         raise SourceError(
             f"no files to read in {', '.join(paths)}",
-            way_out=f"read are {', '.join(EXTENSIONS)}; names that begin with _ or . are left out",
+            way_out=f"read are {readable()}; names that begin with _ or . are left out",
         )
     twice = [path for path, count in Counter(os.path.realpath(file.path) for file in files).items() if count > 1]
     if twice:
@@ -50,13 +34,16 @@ def list_files(paths: tuple[str, ...], format_: SourceFormat) -> list[SourceFile
 
 
 def _expand(path: str, format_: SourceFormat) -> Iterator[SourceFile]:
-    """The files of one argument; an existing file wins over its reading as a glob."""
+    """The files of one argument; an existing file wins over its reading as a table's version or a glob."""
     if "://" in path:
         raise SourceError(
             f"cannot read {path}: sources are local files for now", way_out="copy or mount it, give the path"
         )
-    if os.path.isfile(path):
-        yield SourceFile(path, os.path.basename(path), _format_of(path, format_))
+    table = table_path(path)
+    if table is not None:
+        yield from _table(table, table.folder, format_)
+    elif os.path.isfile(path):
+        yield _file(path, os.path.basename(path), _format_of(path, format_))
     elif os.path.isdir(path):
         yield from _folder(path, path, format_)
     elif glob.has_magic(path):
@@ -66,25 +53,38 @@ def _expand(path: str, format_: SourceFormat) -> Iterator[SourceFile]:
                 if "**" not in path:
                     yield from _folder(match, prefix, format_)
             elif not _hidden(os.path.relpath(match, prefix)):
-                yield SourceFile(match, os.path.relpath(match, prefix), _format_of(match, format_))
+                yield _file(match, os.path.relpath(match, prefix), _format_of(match, format_))
     else:
-        raise SourceError(f"there is no file or folder {path}", way_out="check the path; quote a glob")
+        raise SourceError(
+            f"there is no file or folder {path}", way_out="check the path; quote a glob; a table's version is table@3"
+        )
 
 
 def _folder(folder: str, root: str, format_: SourceFormat) -> Iterator[SourceFile]:
     """The files below a folder that have a known extension; what begins with `_` or `.` is not data."""
-    if os.path.isdir(os.path.join(folder, "_delta_log")):
-        raise SourceError(
-            f"{folder} is a Delta table: its folder also holds files that no longer belong to it",
-            way_out="export the version you mean to Parquet, or give its files as a glob",
-        )
     for parent, folders, names in os.walk(folder, onerror=_unreadable):
+        if LOG_FOLDER in folders:
+            # Its folder also holds files that no longer belong to it.
+            folders.clear()
+            yield from _table(TablePath(parent, None), root, format_)
+            continue
         folders[:] = sorted(name for name in folders if name[0] not in "_.")
         for name in sorted(names):
-            found = EXTENSIONS.get(Path(name).suffix.lower())
-            if name[0] not in "_." and found and format_ in ("auto", found):
+            found = format_of(name)
+            old = name.startswith(_DATASET_CACHE) and _DATASET_NOTE in names
+            if name[0] not in "_." and found and format_ in ("auto", found) and not old:
                 path = os.path.join(parent, name)
-                yield SourceFile(path, os.path.relpath(path, root), found)
+                yield _file(path, os.path.relpath(path, root), found)
+
+
+def _table(table: TablePath, root: str, format_: SourceFormat) -> Iterator[SourceFile]:
+    if format_ not in ("auto", "parquet"):
+        raise SourceError(f"{table.folder} is a Delta table, its files are Parquet", way_out="leave --format out")
+    yield from delta_files(table, root)
+
+
+def _file(path: str, name: str, format_: FileFormat) -> SourceFile:
+    return SourceFile(path, name, format_, compression_of(path))
 
 
 def _hidden(name: str) -> bool:
@@ -93,11 +93,11 @@ def _hidden(name: str) -> bool:
 
 def _format_of(path: str, format_: SourceFormat) -> FileFormat:
     """The format of a file that was named: as given, else by its extension."""
-    if format_ != "auto":
-        return format_
-    found = EXTENSIONS.get(Path(path).suffix.lower())
+    found = format_of(path) if format_ == "auto" else format_
     if found is None:
-        raise SourceError(f"cannot tell the format of {path}", way_out="say it: --format parquet, jsonl, csv or txt")
+        raise SourceError(
+            f"cannot tell the format of {path}", way_out="say it: --format parquet, jsonl, csv, txt or arrow"
+        )
     return found
 
 

@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 
 from producer.source.casts import cast
 from producer.source.columns import Columns
+from producer.source.nested import column_at, value_at
+from producer.source.template import Template
 from producer.source.values import Problems, column_of
 from schemas.arrow import payload_schema
 
@@ -39,25 +41,43 @@ def from_records(records: list[dict[str, Any]], columns: Columns, place: Place, 
     """A batch of parsed rows; a value that does not fit its column is the row's problem."""
     ids = None
     if columns.id is not None:
-        values = [_id(record.get(columns.id)) for record in records]
-        ids = column_of(values, pa.field("id", pa.string()), problems)
-    texts = column_of([record.get(columns.text) for record in records], pa.field("text", pa.string()), problems)
-    kept = [column_of([record.get(field.name) for record in records], field, problems) for field in columns.kept]
-    return _payload(columns, place, [ids, texts, *kept], problems)
+        ids = column_of([_text(value) for value in _values(records, columns.id)], _string("id"), problems)
+    return _payload(
+        columns, place, [ids, _texts(records, columns.text, problems), *_kept(records, columns, problems)], problems
+    )
+
+
+def _texts(records: list[dict[str, Any]], template: Template, problems: Problems) -> pa.Array:
+    if template.is_column:
+        return column_of(_values(records, template.columns[0]), _string("text"), problems)
+    columns = ([_text(value) for value in _values(records, name)] for name in template.columns)
+    named = zip(columns, template.columns, strict=True)
+    return template.joined([column_of(values, _string(name), problems) for values, name in named])
+
+
+def _kept(records: list[dict[str, Any]], columns: Columns, problems: Problems) -> list[pa.Array]:
+    named = zip(columns.sources, columns.kept, strict=True)
+    return [column_of(_values(records, source), field, problems) for source, field in named]
+
+
+def _values(records: list[dict[str, Any]], name: str) -> list[Any]:
+    return [value_at(record, name) for record in records]
 
 
 def from_columns(batch: pa.RecordBatch, columns: Columns, place: Place) -> pa.RecordBatch:
     """A batch of columns; a value that does not fit its type in the table is the row's problem."""
     problems: Problems = {}
-    ids = None if columns.id is None else id_column(batch.column(columns.id), problems)
-    texts = cast(batch.column(columns.text), pa.field("text", pa.string()), problems)
-    kept = [cast(batch.column(field.name), field, problems) for field in columns.kept]
+    ids = None if columns.id is None else id_column(column_at(batch, columns.id), problems)
+    named = [("text" if columns.text.is_column else name, name) for name in columns.text.columns]
+    texts = columns.text.joined([cast(column_at(batch, name), _string(called), problems) for called, name in named])
+    pairs = zip(columns.sources, columns.kept, strict=True)
+    kept = [cast(column_at(batch, source), field, problems) for source, field in pairs]
     return _payload(columns, place, [ids, texts, *kept], problems)
 
 
 def id_column(column: pa.Array, problems: Problems) -> pa.Array:
     """A column of ids as strings."""
-    return cast(column, pa.field("id", pa.string()), problems)
+    return cast(column, _string("id"), problems)
 
 
 def _payload(columns: Columns, place: Place, arrays: list[pa.Array | None], problems: Problems) -> pa.RecordBatch:
@@ -84,5 +104,9 @@ def _missing(mask: pa.Array, problem: str, problems: Problems) -> None:
         problems.setdefault(index, problem)
 
 
-def _id(value: Any) -> Any:
+def _string(name: str) -> pa.Field:
+    return pa.field(name, pa.string())
+
+
+def _text(value: Any) -> Any:
     return str(value) if type(value) is int else value

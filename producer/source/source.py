@@ -2,19 +2,21 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from producer.source.arrow import ArrowReader
 from producer.source.columns import Columns, Wanted
 from producer.source.csv import CsvReader
 from producer.source.cursor import START, Cursor
+from producer.source.file import FileFormat, SourceFile
 from producer.source.jsonl import JsonlReader
 from producer.source.parquet import ParquetReader
-from producer.source.paths import SourceFile, list_files
+from producer.source.paths import list_files
 from producer.source.txt import TxtReader
 from schemas.arrow import payload_schema
 from schemas.errors import SourceError
@@ -133,8 +135,13 @@ def open_source(options: SourceOptions) -> Source:
 
 
 def _open(file: SourceFile, wanted: Wanted) -> _Reader:
-    if file.format == "parquet":
-        return ParquetReader(file, wanted)
-    if file.format == "jsonl":
-        return JsonlReader(file, wanted)
-    return CsvReader(file, wanted) if file.format == "csv" else TxtReader(file, wanted)
+    return _READERS[file.format](file, wanted)
+
+
+_READERS: dict[FileFormat, Callable[[SourceFile, Wanted], _Reader]] = {
+    "parquet": ParquetReader,
+    "jsonl": JsonlReader,
+    "csv": CsvReader,
+    "txt": TxtReader,
+    "arrow": ArrowReader,
+}

@@ -7,9 +7,10 @@ from typing import Any
 import pyarrow as pa
 
 from producer.source.columns import Columns, Wanted
-from producer.source.lines import Line, line_batches, numbered_lines, open_binary, unreadable
-from producer.source.paths import SourceFile
+from producer.source.file import SourceFile
+from producer.source.lines import Line, line_batches, numbered_lines
 from producer.source.rows import Place, from_records
+from producer.source.template import Template
 from producer.source.values import Problems
 from schemas.errors import SourceError
 
@@ -25,7 +26,7 @@ class TxtReader:
                 f"{file.path} is plain text and has no column {named[0]}", way_out="use JSON lines, CSV or Parquet"
             )
         self.file = file
-        self.columns = Columns(None, "text", ())
+        self.columns = Columns(None, Template.of("text"), ())
 
     def batches(self, start_row: int) -> Iterator[pa.RecordBatch]:
         """The rows from `start_row` on, in payload schema."""
@@ -42,11 +43,7 @@ class TxtReader:
         return (batch.column("id") for batch in self.batches(0))
 
     def _lines(self, start_row: int) -> Iterator[Line]:
-        try:
-            with open_binary(self.file) as stream:
-                yield from itertools.islice(numbered_lines(stream), start_row, None)
-        except OSError as error:
-            raise unreadable(self.file, error) from error
+        return itertools.islice(numbered_lines(self.file), start_row, None)
 
 
 def _record(index: int, line: Line, problems: Problems) -> dict[str, Any]:

@@ -79,12 +79,6 @@ def test_colliding_names_are_refused_where_they_make_ids(tmp_path):
     assert sum(batch.rows.num_rows for batch in both.batches()) == 2
 
 
-def test_a_table_is_no_source(tmp_path):
-    (tmp_path / "_delta_log").mkdir()
-    with pytest.raises(SourceError, match="Delta table"):
-        opened(tmp_path)
-
-
 def test_a_source_that_shrank_is_told(corpus):
     with pytest.raises(SourceError, match="changed"):
         list(opened(corpus).batches(Cursor(3, 0, 5)))
