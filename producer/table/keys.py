@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from producer.bits import Bits
-from producer.join import KEYS
+from producer.join import KEYS, placed
 from producer.table.log import LiveFile
 from producer.table.parts import Part
 from schemas.errors import TableError
@@ -22,7 +22,9 @@ def keys_of(files: Iterable[LiveFile], *, only: Bits | None = None) -> Iterator[
     for file in files:
         for batch in _batches(file.path):
             at = np.arange(first, first + batch.num_rows, dtype=np.int64)
-            keys = pa.RecordBatch.from_arrays([pa.array(at), *batch.columns], schema=KEYS)
+            hashes = placed(batch, batch.column("text_hash"))
+            columns = [pa.array(at), batch.column("id"), batch.column("chunk"), hashes]
+            keys = pa.RecordBatch.from_arrays(columns, schema=KEYS)
             yield keys if only is None else keys.take(pa.array(only.among(first, batch.num_rows)))
             first += batch.num_rows
 
@@ -40,7 +42,7 @@ def count_rows(file: LiveFile) -> int:
 def _batches(path: str) -> Iterator[pa.RecordBatch]:
     try:
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as parquet:
-            for batch in parquet.iter_batches(_BATCH_ROWS, columns=["id", "chunk", "text_hash"]):
-                yield batch.select(["id", "chunk", "text_hash"])
+            # Of a file without `start` that one is passed over.
+            yield from parquet.iter_batches(_BATCH_ROWS, columns=["id", "chunk", "text_hash", "start"])
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"cannot read {path}, a file of the table: {error}", way_out="vecmill verify") from error
