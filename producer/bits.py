@@ -26,6 +26,10 @@ class Bits:
         """Put some row numbers into the set, in any order."""
         np.bitwise_or.at(self._bytes, numbers >> 3, np.left_shift(1, numbers & 7).astype(np.uint8))
 
+    def without(self, other: Self) -> Self:
+        """Those that are not in another set of as many rows."""
+        return self.read((self._bytes & ~other._bytes).tobytes(), self.size)
+
     def among(self, first: int, count: int) -> npt.NDArray[np.int64]:
         """Which of the rows from `first` on are in the set, counted from `first`."""
         skipped = first % 8

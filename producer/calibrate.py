@@ -19,7 +19,7 @@ from producer.broker import OUTAGE, Broker
 from producer.display import Display
 from producer.driver import Driver
 from producer.place import Place
-from producer.source import START, Cursor, Source, SourceBatch
+from producer.source import START, Cursor, Rows, SourceBatch
 from producer.table import list_parts, read_record
 from producer.table.codes import block_of
 from producer.table.log import LiveFile
@@ -41,7 +41,7 @@ _JOB_ROWS = 512
 class Sample:
     """Rows spread evenly over the source, the same at every call; a source in itself."""
 
-    def __init__(self, source: Source, rows: int) -> None:
+    def __init__(self, source: Rows, rows: int) -> None:
         wanted = np.unique(np.linspace(0, max(rows - 1, 0), min(rows, SAMPLE_ROWS)).astype(np.int64))
         empty = payload_schema([]).empty_table()
         self._rows = pa.concat_tables([empty, *(_taken(batch, wanted) for batch in source.batches())]).combine_chunks()
@@ -56,7 +56,7 @@ class Sample:
             start = start.plus(rows.num_rows)
 
 
-def calibrated(record: RunRecord, source: Source, broker: Broker, *, display: Display, place: Place) -> RunRecord:
+def calibrated(record: RunRecord, source: Rows, broker: Broker, *, display: Display, place: Place) -> RunRecord:
     """The record with its ranges, also on the disk; at once where they are known or the store needs none."""
     record = read_record(record.table, record.run) or record
     if not record.lacks_ranges:
@@ -86,7 +86,7 @@ def _sample_record(record: RunRecord, rows: int) -> RunRecord:
     changes = {
         "run": sample_run(record.run),
         "table": os.path.join(record.table, SAMPLES_FOLDER),
-        "source": record.source.model_copy(update={"keep": (), "keep_text": False}),
+        "source": record.source.model_copy(update={"keep": (), "keep_text": False, "chunk_tokens": None}),
         "store": "float32",
         "rows": rows,
         "job_rows": _JOB_ROWS,

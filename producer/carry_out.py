@@ -106,7 +106,7 @@ def result(record: RunRecord, *, seconds: float) -> Result:
         run=record.run,
         table=record.table,
         version=None if table is None else table.version,
-        rows=record.rows,
+        rows=record.source_rows,
         chunks=0 if table is None else table.rows,
         embedded=totals.rows,
         reused=0 if record.changes is None else record.changes.reused,

@@ -21,6 +21,13 @@ _DIFFERING = """
 """
 
 
+#: Of the chunks that the source lacks, those of texts that it has.
+_LEFT_BEHIND = """
+    SELECT version.at AS at, source.hash IS NOT NULL AS readable
+    FROM version JOIN source ON version.id = source.id
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Row numbers of the source that are new or changed, and row numbers of the version that the source lacks."""
@@ -47,6 +54,28 @@ def compare(source: Keys, version: Keys, *, source_rows: int, version_rows: int)
         return Difference(embed, absent, new, changed)
 
     return join(_DIFFERING, {"source": source, "version": version}, collect)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """Chunks of the version that texts of the source no longer have, and those of texts that cannot be read now."""
+
+    cut_off: Bits
+    unreadable: Bits
+
+
+def left_behind(firsts: Keys, lacking: Keys, version_rows: int) -> LeftBehind:
+    """Look for the texts of `lacking` chunks of a version among the first chunks of all texts of the source."""
+
+    def collect(answer: Iterator[pa.RecordBatch]) -> LeftBehind:
+        cut_off, unreadable = Bits(version_rows), Bits(version_rows)
+        for batch in answer:
+            readable = batch.column("readable")
+            cut_off.add(_numbers(batch.column("at").filter(readable)))
+            unreadable.add(_numbers(batch.column("at").filter(pc.invert(readable))))
+        return LeftBehind(cut_off, unreadable)
+
+    return join(_LEFT_BEHIND, {"source": firsts, "version": lacking}, collect)
 
 
 def _numbers(column: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":

@@ -9,7 +9,9 @@ from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from schemas.arrow import is_chunked
 from schemas.errors import VecmillError
 
 #: Tried in turn; spilling itself needs some memory, and more of it the more there is.
@@ -18,6 +20,15 @@ MEMORY_LIMITS = ("64MB", "512MB", "8GB")
 KEYS = pa.schema([("at", pa.int64()), ("id", pa.string()), ("chunk", pa.int32()), ("hash", pa.binary())])
 
 _ANSWER_ROWS = 65_536
+
+
+def placed(rows: pa.RecordBatch, hashes: pa.Array) -> pa.Array:
+    """The text hashes of some rows; of chunks, with the place where each begins in its text."""
+    if not is_chunked(rows.schema):
+        return hashes
+    starts = rows.column("start").cast(pa.string()).cast(pa.binary())
+    return pc.binary_join_element_wise(hashes, starts, pa.scalar(b"@", pa.binary()))
+
 
 Keys = Callable[[], Iterator[pa.RecordBatch]]
 T = TypeVar("T")

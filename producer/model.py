@@ -36,6 +36,11 @@ def resolve_model(options: ModelOptions) -> Spec:
     return resolve(snapshot, options.model_copy(update={"model": name}), revision=snapshot.name, find=_find)
 
 
+def model_folder(spec: Spec) -> Path:
+    """Where the small files of a model are that was resolved before."""
+    return folder_named(spec.model) or _download(spec.model, spec.revision, _DESCRIPTIONS)
+
+
 def _find(name: str) -> tuple[Path, str | None]:
     """The base model of an adapter: a folder, or the small files of a hub's."""
     if folder_named(name) is not None:

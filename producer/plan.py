@@ -5,39 +5,41 @@ goes on with the run sees the same jobs; where that file is lost, the plan is ma
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from producer.bits import Bits
-from producer.compare import compare
-from producer.join import KEYS
-from producer.source import START, Cursor, Rows, Source, SourceBatch
+from producer.compare import compare, left_behind
+from producer.join import KEYS, placed
+from producer.source import START, Cursor, Rows, SourceBatch
 from producer.table import Planned, TableState, load_plan, open_table, save_plan
 from producer.table.keys import count_rows, keys_of
-from producer.table.log import live_files, open_log
+from producer.table.log import LiveFile, live_files, open_log
 from schemas.errors import UsageError
 from schemas.run import Changes, RunRecord
 from schemas.text import text_hash
 
 
-def made_plan(record: RunRecord, source: Source, state: TableState) -> tuple[RunRecord, Planned]:
+def made_plan(record: RunRecord, source: Rows, state: TableState) -> tuple[RunRecord, Planned]:
     """The record with what it changes, and which rows these are; vectors of another fingerprint are all made anew."""
     files = live_files(open_log(record.table, state.version), record.table)
     base_rows = sum(map(count_rows, files))
     found = compare(
         lambda: keys_of_source(source), lambda: keys_of(files), source_rows=record.rows, version_rows=base_rows
     )
-    absent = found.absent.count()
+    gone = _gone(record, source, files, found.absent)
+    absent = gone.absent.count()
     anew = state.fingerprint != record.spec.fingerprint
-    delete = found.absent if record.mode == "sync" and absent and not anew else Bits(0)
-    planned = Planned(found.embed, delete)
+    delete = gone.delete if not anew else Bits(0)
+    planned = Planned(found.embed, delete if delete.count() else Bits(0))
     changes = Changes(
         new=found.new,
         changed=record.rows - found.new if anew else found.changed,
         reused=0 if anew else record.rows - found.new - found.changed,
         absent=absent,
-        deleted=absent if record.mode == "sync" else 0,
+        deleted=gone.delete.count(),
         anew=anew,
         end=found.embed.end(),
         base_rows=base_rows,
@@ -46,7 +48,27 @@ def made_plan(record: RunRecord, source: Source, state: TableState) -> tuple[Run
     return record.model_copy(update={"changes": changes}), planned
 
 
-def to_embed(record: RunRecord, source: Source) -> Rows:
+class _Gone(NamedTuple):
+    """Rows of the version that the source lacks, and those that the run takes away."""
+
+    absent: Bits
+    delete: Bits
+
+
+def _gone(record: RunRecord, source: Rows, files: list[LiveFile], lacking: Bits) -> _Gone:
+    """A text that got shorter leaves chunks behind: its row is still there, so they go in every mode.
+
+    The chunks of a row that cannot be read stay, as they do where a text is one chunk.
+    """
+    delete = lacking if record.mode == "sync" else Bits(0)
+    if record.chunking is None or not lacking.count():
+        return _Gone(lacking, delete)
+    left = left_behind(lambda: keys_of_source(source, firsts=True), lambda: keys_of(files, only=lacking), lacking.size)
+    absent = lacking.without(left.cut_off).without(left.unreadable)
+    return _Gone(absent, left.cut_off if record.mode != "sync" else lacking.without(left.unreadable))
+
+
+def to_embed(record: RunRecord, source: Rows) -> Rows:
     """The rows of the source that the run's jobs are cut from."""
     changes = record.step
     if changes is None:
@@ -70,22 +92,27 @@ class Changed:
         for batch in self._source.batches(start):
             offsets = self._rows.among(batch.start.total, batch.rows.num_rows)
             if len(offsets):
-                yield SourceBatch(batch.rows.take(pa.array(offsets)), batch.start, offsets)
+                yield batch.only(offsets)
             if batch.start.total + batch.rows.num_rows >= self._end:
                 return
 
 
-def keys_of_source(source: Rows) -> Iterator[pa.RecordBatch]:
-    """The keys of all rows; a row whose text cannot be read has no hash."""
+def keys_of_source(source: Rows, *, firsts: bool = False) -> Iterator[pa.RecordBatch]:
+    """The keys of all rows; a row whose text cannot be read has no hash. A chunk that has moved is another one.
+
+    With `firsts` only those of the first chunk of each text.
+    """
     for batch in source.batches():
+        if firsts:
+            batch = batch.only(np.flatnonzero(batch.rows.column("chunk").to_numpy() == 0))
         rows = batch.rows
         at = np.arange(batch.start.total, batch.start.total + rows.num_rows, dtype=np.int64)
         hashes = [None if text is None else text_hash(text) for text in rows.column("text").to_pylist()]
-        columns = [pa.array(at), rows.column("id"), rows.column("chunk"), pa.array(hashes, pa.binary())]
+        columns = [pa.array(at), rows.column("id"), rows.column("chunk"), placed(rows, pa.array(hashes, pa.binary()))]
         yield pa.RecordBatch.from_arrays(columns, schema=KEYS)
 
 
-def _made_again(record: RunRecord, source: Source) -> Planned:
+def _made_again(record: RunRecord, source: Rows) -> Planned:
     """The plan of a run whose file was lost; the version that it was made for must still be there."""
     state = open_table(record.table, record.base_version)
     if state is not None:

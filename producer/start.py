@@ -1,24 +1,29 @@
 """Turns a request into the record of a run: everything that can be refused is refused here, before any work."""
 
+import os
 import secrets
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from producer import records
 from producer.broker import connect
+from producer.chunk.chunked import Chunked
+from producer.chunk.cuts import Cuts
+from producer.cutting import as_recorded, cuts_of
 from producer.display import Display
 from producer.ledger import Ledger
 from producer.model import resolve_model
 from producer.plan import made_plan
 from producer.request import EmbedRequest
-from producer.source import Source, open_source, pinned, pinned_as
+from producer.source import Rows, open_source, pinned, pinned_as
 from producer.survey import survey
 from producer.table import Planned, TableState, check_covered, check_table, read_record, save_plan
 from schemas.arrow import kept_fields, part_schema
 from schemas.errors import UsageError
 from schemas.files.address import normal
-from schemas.run import RunRecord
+from schemas.run import Chunking, RunRecord
 from schemas.spec import Spec
 from schemas.store import CALIBRATED, Ranges, Store
 
@@ -47,15 +52,25 @@ def recorded(request: EmbedRequest) -> RunRecord | None:
 
 def begin(request: EmbedRequest, display: Display) -> RunRecord:
     """Check the broker, the source, the model and the table, and write the record of a new run."""
-    record, planned = prepare(request, display)
+    record, planned, cuts = prepare(request, display)
+    if cuts is not None:
+        cuts.save(os.path.join(record.table, record.cuts_path))
     if planned is not None:
         save_plan(record, planned)
     records.save(record)
     return record
 
 
-def prepare(request: EmbedRequest, display: Display) -> tuple[RunRecord, Planned | None]:
-    """The same, with nothing written: the record as it would be, and which rows it would embed and delete."""
+class Prepared(NamedTuple):
+    """A run as it would be: its record, which rows it would embed and delete, and where texts are cut."""
+
+    record: RunRecord
+    planned: Planned | None
+    cuts: Cuts | None
+
+
+def prepare(request: EmbedRequest, display: Display) -> Prepared:
+    """The same, with nothing written."""
     if request.where.broker_url is not None:
         _check_broker(request, request.where.broker_url)
     request = absolute_source(request)
@@ -65,10 +80,16 @@ def prepare(request: EmbedRequest, display: Display) -> tuple[RunRecord, Planned
         display.say(f"warning: {warning}")
     source = open_source(request.source)
     table = normal(request.to)
-    schema = part_schema(kept_fields(source.schema), keep_text=request.source.keep_text, store=request.store)
+    schema = part_schema(
+        kept_fields(source.schema),
+        keep_text=request.source.keep_text,
+        store=request.store,
+        chunked=request.source.chunk_tokens is not None,
+    )
     state = check_table(table, spec=spec, schema=schema, mode=request.mode, store=request.store)
     display.say(f"reading {len(source.files)} file(s) to count the rows and check the ids")
     counted = survey(source)
+    cuts = cuts_of(source, request.source, spec)
     record = RunRecord(
         run=request.run_id or _new_run_id(),
         table=table,
@@ -76,19 +97,21 @@ def prepare(request: EmbedRequest, display: Display) -> tuple[RunRecord, Planned
         spec=spec,
         store=request.store,
         mode=request.mode,
-        rows=counted.rows,
+        rows=counted.rows if cuts is None else cuts.chunks,
         source_state=source.state,
-        job_rows=_job_rows(counted.rows),
+        job_rows=_job_rows(counted.rows if cuts is None else cuts.chunks),
+        chunking=None if cuts is None else Chunking(rows=counted.rows, digest=cuts.digest),
         base_version=None if state is None else state.version,
         ranges=_ranges(state, spec, request.store),
         created_at=time.time(),
     )
-    return (record, None) if state is None or request.mode == "replace" else _compared(record, source, state, display)
+    if state is None or request.mode == "replace":
+        return Prepared(record, None, cuts)
+    rows = source if cuts is None else Chunked(source, cuts)
+    return Prepared(*_compared(record, rows, state, display), cuts)
 
 
-def _compared(
-    record: RunRecord, source: Source, state: TableState, display: Display
-) -> tuple[RunRecord, Planned | None]:
+def _compared(record: RunRecord, source: Rows, state: TableState, display: Display) -> tuple[RunRecord, Planned | None]:
     """The record of a run on a table that has a version, with what it changes."""
     display.say(f"comparing the source with version {state.version} of the table")
     record, planned = made_plan(record, source, state)
@@ -102,15 +125,15 @@ def _job_rows(rows: int) -> int:
     return min(max(-(-rows // _JOBS_AIM), _FEWEST_ROWS), _MOST_ROWS)
 
 
-def check_source(record: RunRecord) -> Source:
-    """The source of a run that is gone on with; raises `UsageError` where it is no longer what it was."""
+def check_source(record: RunRecord) -> Rows:
+    """What the jobs of a run are cut from; raises `UsageError` where the source is no longer what it was."""
     source = open_source(record.source)
     if source.state != record.source_state:
         raise UsageError(
             f"the source of run {record.run} has changed since the run began (names, sizes or times of its files)",
             way_out="bring the files back as they were, or start a new run",
         )
-    return source
+    return as_recorded(record, source)
 
 
 def absolute_source(request: EmbedRequest) -> EmbedRequest:

@@ -29,10 +29,15 @@ _PAYLOAD = [
     pa.field("problem", pa.string()),
 ]
 
-#: The columns of a payload that are ours; all others are kept source columns.
+#: Where a chunk begins and ends in its text, in characters; only where texts are cut.
+_SPAN = [pa.field("start", pa.int32(), nullable=False), pa.field("end", pa.int32(), nullable=False)]
+
+#: The columns of a payload that are always there and ours; all others but `start` and `end` are kept source columns.
 PAYLOAD_COLUMNS = tuple(field.name for field in _PAYLOAD)
 #: Names that a kept source column cannot have.
-RESERVED_COLUMNS = frozenset({*PAYLOAD_COLUMNS, "start", "end", "n_tokens", "truncated", "text_hash", "embedding"})
+RESERVED_COLUMNS = frozenset(
+    {*PAYLOAD_COLUMNS, *(field.name for field in _SPAN), "n_tokens", "truncated", "text_hash", "embedding"}
+)
 
 ERRORS_SCHEMA = pa.schema(
     [
@@ -44,12 +49,17 @@ ERRORS_SCHEMA = pa.schema(
 )
 
 
-def payload_schema(kept: list[pa.Field]) -> pa.Schema:
-    """The schema of a job's payload: id, chunk, text, problem, then the kept source columns."""
-    return pa.schema([*_PAYLOAD, *kept])
+def payload_schema(kept: list[pa.Field], *, chunked: bool = False) -> pa.Schema:
+    """The schema of a job's payload: id, chunk, text, problem, start and end of a chunk, the kept source columns."""
+    return pa.schema([*_PAYLOAD, *(_SPAN if chunked else []), *kept])
 
 
-def part_schema(kept: list[pa.Field], *, keep_text: bool, store: Store = "float32") -> pa.Schema:
+def is_chunked(schema: pa.Schema) -> bool:
+    """Whether the rows of a payload or a part are chunks that know their place."""
+    return _SPAN[0].name in schema.names
+
+
+def part_schema(kept: list[pa.Field], *, keep_text: bool, store: Store = "float32", chunked: bool = False) -> pa.Schema:
     """The schema of a part, and so of the table."""
     text = [pa.field("text", pa.string(), nullable=False)] if keep_text else []
     return pa.schema(
@@ -58,6 +68,7 @@ def part_schema(kept: list[pa.Field], *, keep_text: bool, store: Store = "float3
             pa.field("chunk", pa.int32(), nullable=False),
             *kept,
             *text,
+            *(_SPAN if chunked else []),
             pa.field("n_tokens", pa.int32(), nullable=False),
             pa.field("truncated", pa.bool_(), nullable=False),
             pa.field("text_hash", pa.binary(), nullable=False),
@@ -68,7 +79,8 @@ def part_schema(kept: list[pa.Field], *, keep_text: bool, store: Store = "float3
 
 def kept_fields(payload: pa.Schema) -> list[pa.Field]:
     """The kept source columns of a payload's schema."""
-    return [field for field in payload if field.name not in PAYLOAD_COLUMNS]
+    ours = {*PAYLOAD_COLUMNS, *(field.name for field in _SPAN)}
+    return [field for field in payload if field.name not in ours]
 
 
 def encode_payload(rows: pa.Table, source: SourceRange) -> bytes:

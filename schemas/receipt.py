@@ -3,6 +3,8 @@
 import math
 from typing import Self
 
+from pydantic import Field
+
 from schemas.job import RunId
 from schemas.record import Record
 
@@ -38,11 +40,12 @@ class StageSeconds(Record):
 class SourceRange(Record):
     """Where the rows of a job begin and end in the source: file number and row within it; the end is exclusive.
 
-    `row` counts records of the file, `total` counts records of the whole source up to there.
+    `row` counts records of the file, `total` counts records of the whole source up to there; where texts are cut into
+    chunks, `total` counts chunks, and a fourth number those of the record that are before a place inside it.
     """
 
-    start: tuple[int, int, int]
-    end: tuple[int, int, int]
+    start: tuple[int, ...] = Field(min_length=3, max_length=4)
+    end: tuple[int, ...] = Field(min_length=3, max_length=4)
 
 
 class Receipt(Record):

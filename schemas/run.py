@@ -16,7 +16,11 @@ RunState = Literal["running", "paused", "cancelled", "failed", "committed"]
 
 
 class SourceOptions(Record):
-    """Which rows to read, and which of their columns. Paths are files, folders or globs."""
+    """Which rows to read, and which of their columns. Paths are files, folders, globs or Delta tables.
+
+    With `chunk_tokens` a text is cut into chunks of at most so many tokens, all counted that the model reads;
+    neighbours share up to `chunk_overlap`.
+    """
 
     paths: tuple[str, ...] = Field(min_length=1)
     format: SourceFormat = "auto"
@@ -25,6 +29,15 @@ class SourceOptions(Record):
     keep: tuple[str, ...] = ()
     keep_text: bool = False
     limit: int | None = Field(default=None, gt=0)
+    chunk_tokens: int | None = Field(default=None, gt=0)
+    chunk_overlap: int = Field(default=0, ge=0)
+
+
+class Chunking(Record):
+    """What cutting the texts of a source into chunks came to: its `rows`, and a hash over all cuts."""
+
+    rows: int = Field(ge=0)
+    digest: str
 
 
 class Changes(Record):
@@ -61,8 +74,8 @@ class RunRecord(Record):
     """What was asked, and all that a worker or a later producer needs to go on with it.
 
     It lies in `TABLE/_runs/<run>.json` and, while the run lasts, in Redis. `rows` is what the survey
-    counted in the source and `source_state` a hash over its files' names, sizes and times, so that a
-    source that changed under a run is noticed; `job_rows` is the most rows a job holds, so that every
+    counted in the source (chunks, where there is a `chunking`), `source_state` a hash over its files' names, sizes and
+    times, so that a source that changed under a run is noticed; `job_rows` is the most rows a job holds, so that every
     cut of the same source gives the same jobs; `base_version` is the table's version when the run began.
     `ranges` are those of the table, for stores that need them: taken from the table, else found before the
     first job and never changed after that. `sample_of` names the run that a sample is embedded for. `changes` say
@@ -83,6 +96,7 @@ class RunRecord(Record):
     ranges: Ranges | None = None
     sample_of: RunId | None = None
     changes: Changes | None = None
+    chunking: Chunking | None = None
     created_at: float
 
     @property
@@ -94,6 +108,16 @@ class RunRecord(Record):
     def plan_path(self) -> str:
         """Where it is kept which rows are embedded and deleted, relative to the table."""
         return f"_runs/{self.run}.plan"
+
+    @property
+    def cuts_path(self) -> str:
+        """Where it is kept how texts are cut into chunks, relative to the table."""
+        return f"_runs/{self.run}.cuts"
+
+    @property
+    def source_rows(self) -> int:
+        """How many rows the source has."""
+        return self.rows if self.chunking is None else self.chunking.rows
 
     @property
     def step(self) -> Changes | None:

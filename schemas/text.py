@@ -2,11 +2,19 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from schemas.errors import UsageError
 
 #: The text that `inspect` follows where none is given.
 EXAMPLE = "The mill grinds grain."
+
+
+class Span(NamedTuple):
+    """A piece of a text, in characters; the end is exclusive."""
+
+    start: int
+    end: int
 
 
 def text_hash(text: str) -> bytes:

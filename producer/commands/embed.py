@@ -34,6 +34,14 @@ from schemas.store import Store
 @click.option("--keep", default="", metavar="C,C", help="Source columns to keep beside the vectors.")
 @click.option("--keep-text", is_flag=True, help="Keep the text itself.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N rows.")
+@click.option(
+    "--chunk-tokens",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Cut texts into chunks of at most N tokens, all counted that the model reads.",
+)
+@click.option("--chunk-overlap", type=click.IntRange(min=0), default=0, metavar="M",
+              help="Tokens that neighbouring chunks may share.")  # fmt: skip
 @model_options
 @click.option("--store", type=click.Choice(get_args(Store)), default="float32", show_default=True,
               help="How vectors are kept; the first three read as float32, the others as codes.")  # fmt: skip
@@ -79,6 +87,8 @@ def request_from(sources: tuple[str, ...], **options: Any) -> EmbedRequest:
         keep=tuple(name.strip() for name in options["keep"].split(",") if name.strip()),
         keep_text=options["keep_text"],
         limit=options["limit"],
+        chunk_tokens=options["chunk_tokens"],
+        chunk_overlap=options["chunk_overlap"],
     )
     return EmbedRequest(
         source=source,
@@ -94,7 +104,7 @@ def request_from(sources: tuple[str, ...], **options: Any) -> EmbedRequest:
 def _dry_run(request: EmbedRequest, display: Display, *, as_json: bool) -> int:
     if recorded(request) is not None:
         raise UsageError(f"run {request.run_id} was begun already", way_out=f"vecmill status {request.to}")
-    record, _ = prepare(request, display)
+    record = prepare(request, display).record
     display.close()
     found = forecast(record)
     click.echo(found.model_dump_json() if as_json else "\n".join(found.lines()))

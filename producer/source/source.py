@@ -3,13 +3,12 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from producer.source.arrow import ArrowReader
+from producer.source.batch import SourceBatch
 from producer.source.columns import Columns, Wanted
 from producer.source.csv import CsvReader
 from producer.source.cursor import START, Cursor
@@ -21,28 +20,6 @@ from producer.source.txt import TxtReader
 from schemas.arrow import payload_schema
 from schemas.errors import SourceError
 from schemas.run import SourceOptions
-
-
-class SourceBatch(NamedTuple):
-    """Rows of one file, in payload schema, and the place where they begin.
-
-    Where rows were left out, `offsets` are how far from that place each of the others is.
-    """
-
-    rows: pa.RecordBatch
-    start: Cursor
-    offsets: npt.NDArray[np.int64] | None = None
-
-    def after(self, rows: int) -> Cursor:
-        """The place after so many of the rows."""
-        return self.start.plus(rows if self.offsets is None else int(self.offsets[rows - 1]) + 1)
-
-
-class Rows(Protocol):
-    """What jobs are cut from: the same sequence of rows at every reading."""
-
-    def batches(self, start: Cursor = START) -> Iterator[SourceBatch]:
-        """The rows from a place on, in bounded batches."""
 
 
 class _Reader(Protocol):
@@ -60,7 +37,7 @@ class Source:
     def __init__(self, options: SourceOptions, files: list[SourceFile], kept: tuple[pa.Field, ...]) -> None:
         self.files = files
         self.schema: pa.Schema = payload_schema(list(kept))
-        self._limit = options.limit
+        self.limit = options.limit
         self._wanted = Wanted(options, kept)
         self._readers: dict[int, _Reader] = {}
 
@@ -75,7 +52,7 @@ class Source:
         for number in range(start.file, len(self.files)):
             place = Cursor(number, place.row if number == start.file else 0, place.total)
             for rows in self._reader(number).batches(place.row):
-                left = rows.num_rows if self._limit is None else self._limit - place.total
+                left = rows.num_rows if self.limit is None else self.limit - place.total
                 if left <= 0:
                     return
                 yield SourceBatch(rows.slice(0, left), place)
@@ -98,7 +75,7 @@ class Source:
 
     def ids(self) -> Iterator[pa.Array]:
         """The ids of all rows, in order; reads as little as the formats allow."""
-        left = self._limit
+        left = self.limit
         for number in range(len(self.files)):
             for ids in self._reader(number).ids():
                 yield ids.slice(0, left)

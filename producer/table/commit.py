@@ -97,7 +97,7 @@ def _check_complete(record: RunRecord, parts: list[Part]) -> None:
     foreign = next((one for one in receipts if one.fingerprint != record.spec.fingerprint), None)
     if foreign is not None:
         raise RunFailed(f"the part of job {foreign.job} was made with another spec ({foreign.fingerprint})")
-    expected = (0, 0, 0)
+    expected: tuple[int, ...] = (0, 0, 0)
     for receipt in receipts:
         if receipt.source.start != expected:
             break

@@ -8,13 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from producer.bits import Bits
-from producer.join import KEYS
+from producer.join import KEYS, placed
 from producer.table.log import LiveFile
 from producer.table.parts import Part
 from schemas.errors import TableError
 from schemas.files import opened
 
 _BATCH_ROWS = 65_536
+_COLUMNS = ("id", "chunk", "text_hash", "start")
 
 
 def keys_of(files: Iterable[LiveFile], *, only: Bits | None = None) -> Iterator[pa.RecordBatch]:
@@ -23,7 +24,9 @@ def keys_of(files: Iterable[LiveFile], *, only: Bits | None = None) -> Iterator[
     for file in files:
         for batch in _batches(file.path):
             at = np.arange(first, first + batch.num_rows, dtype=np.int64)
-            keys = pa.RecordBatch.from_arrays([pa.array(at), *batch.columns], schema=KEYS)
+            hashes = placed(batch, batch.column("text_hash"))
+            columns = [pa.array(at), batch.column("id"), batch.column("chunk"), hashes]
+            keys = pa.RecordBatch.from_arrays(columns, schema=KEYS)
             yield keys if only is None else keys.take(pa.array(only.among(first, batch.num_rows)))
             first += batch.num_rows
 
@@ -47,7 +50,8 @@ def rows_in(path: str) -> int:
 def _batches(path: str) -> Iterator[pa.RecordBatch]:
     try:
         with opened(path) as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as parquet:
-            for batch in parquet.iter_batches(_BATCH_ROWS, columns=["id", "chunk", "text_hash"]):
-                yield batch.select(["id", "chunk", "text_hash"])
+            for batch in parquet.iter_batches(_BATCH_ROWS, columns=list(_COLUMNS)):
+                # Of a file without `start` that one is passed over.
+                yield batch.select([name for name in _COLUMNS if name in batch.schema.names])
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"cannot read {path}, a file of the table: {error}", way_out="vecmill verify") from error

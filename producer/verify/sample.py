@@ -3,7 +3,9 @@
 The encoder is given, and what counts as equal.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +17,12 @@ from producer.table.keys import rows_in
 from producer.table.log import LiveFile
 from producer.verify.compare import Compare
 from producer.verify.finding import Finding
+from schemas.arrow import is_chunked
 from schemas.errors import SourceError
 from schemas.files import opened
 from schemas.run import RunRecord, SourceOptions
 from schemas.store import Vectors
-from schemas.text import text_hash
+from schemas.text import Span, text_hash
 
 Encode = Callable[[list[str]], Vectors]
 
@@ -61,7 +64,9 @@ def _sample(files: list[LiveFile], count: int) -> pa.Table:
 def _rows(file: LiveFile, wanted: npt.NDArray[np.int64]) -> pa.Table:
     with opened(file.path) as stream, pq.ParquetFile(stream) as parquet:
         names = [
-            name for name in ("id", "chunk", "text", "text_hash", "embedding") if name in parquet.schema_arrow.names
+            name
+            for name in ("id", "chunk", "text", "start", "end", "text_hash", "embedding")
+            if name in parquet.schema_arrow.names
         ]
         return parquet.read(names).take(pa.array(wanted))
 
@@ -72,9 +77,8 @@ def _texts_of_sources(rows: pa.Table, records: Sequence[RunRecord]) -> dict[int,
     An older source may be gone, or hold other columns by now; then its rows are not compared.
     """
     found: dict[int, str] = {}
-    ids = rows.column("id").to_pylist()
     for number, source in enumerate(dict.fromkeys(record.source for record in records)):
-        wanted = {id_: index for index, id_ in enumerate(ids) if index not in found}
+        wanted = _wanted(rows, found)
         if not wanted:
             break
         try:
@@ -85,14 +89,27 @@ def _texts_of_sources(rows: pa.Table, records: Sequence[RunRecord]) -> dict[int,
     return found
 
 
-def _texts_of_source(wanted: dict[str, int], source: SourceOptions) -> dict[int, str]:
+def _wanted(rows: pa.Table, found: Collection[int]) -> dict[str, dict[int, Span | None]]:
+    """By id, the rows that have no text yet, and where theirs lies in the text of the source: None where it is all."""
+    wanted: dict[str, dict[int, Span | None]] = defaultdict(dict)
+    spans: Iterable[Span | None] = repeat(None)
+    if is_chunked(rows.schema):
+        spans = map(Span, rows.column("start").to_pylist(), rows.column("end").to_pylist())
+    for index, (id_, span) in enumerate(zip(rows.column("id").to_pylist(), spans, strict=False)):
+        if index not in found:
+            wanted[id_][index] = span
+    return wanted
+
+
+def _texts_of_source(wanted: dict[str, dict[int, Span | None]], source: SourceOptions) -> dict[int, str]:
     """The texts that a source has for some ids; one pass, stopped when all are found."""
     found: dict[int, str] = {}
+    count = sum(map(len, wanted.values()))
     for batch in open_source(source).batches():
         for id_, text in zip(batch.rows.column("id").to_pylist(), batch.rows.column("text").to_pylist(), strict=True):
-            if id_ in wanted and text is not None:
-                found[wanted[id_]] = text
-        if len(found) == len(wanted):
+            for index, span in wanted.get(id_, {}).items() if text is not None else ():
+                found[index] = text if span is None else text[span.start : span.end]
+        if len(found) == count:
             break
     return found
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.arrow import ERRORS_SCHEMA, kept_fields, part_schema
+from schemas.arrow import ERRORS_SCHEMA, is_chunked, kept_fields, part_schema
 from schemas.run import RunRecord
 from schemas.store import Vectors, rounded
 from schemas.text import text_hash
@@ -58,7 +58,12 @@ def build_part(payload: pa.Table, encoded: Encoded, record: RunRecord) -> Part:
         raise ValueError(f"{len(rows)} rows to encode, but {len(encoded.vectors)} vectors")
     vectors = rounded(encoded.vectors, record.store)
     failures = {**_not_finite(vectors), **encoded.failures}
-    schema = part_schema(kept_fields(payload.schema), keep_text=record.source.keep_text, store=record.store)
+    schema = part_schema(
+        kept_fields(payload.schema),
+        keep_text=record.source.keep_text,
+        store=record.store,
+        chunked=is_chunked(payload.schema),
+    )
     failed = pa.concat_tables([_problems(payload), _failed(rows, failures)])
     if failures:
         good = np.setdiff1d(np.arange(len(rows)), list(failures))

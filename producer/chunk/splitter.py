@@ -1,0 +1,75 @@
+"""Where to cut long texts: at paragraphs, else sentences, else words, so that the model reads each piece whole.
+
+The model's own tokenizer counts. `tokens` are all that the model reads of a piece: its special tokens and the prompt
+count, so `tokens` up to the model's own limit mean that nothing is truncated.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from semantic_text_splitter import TextSplitter
+from tokenizers import Tokenizer, normalizers
+
+from producer.chunk.graphemes import whole_graphemes
+from schemas.errors import ModelError, UsageError
+from schemas.spec import Spec
+from schemas.text import Span
+
+#: Room for the text itself: with less, single characters would not fit.
+FEWEST_OWN_TOKENS = 16
+
+
+class Splitter:
+    """Cuts texts for one spec; raises `ModelError` or `UsageError` where that cannot be done as asked."""
+
+    def __init__(self, folder: Path, spec: Spec, *, tokens: int, overlap: int) -> None:
+        if spec.max_tokens is not None and tokens > spec.max_tokens:
+            raise UsageError(
+                f"--chunk-tokens {tokens} is more than the {spec.max_tokens} tokens that the model reads",
+                way_out=f"--chunk-tokens {spec.max_tokens}, or less",
+            )
+        tokenizer = _tokenizer(folder, spec)
+        own = tokens - _beside(tokenizer, spec.prompt)
+        if own < FEWEST_OWN_TOKENS:
+            raise UsageError(
+                f"--chunk-tokens {tokens} leaves {own} tokens for the text, beside the special ones and the prompt",
+                way_out=f"--chunk-tokens {tokens - own + FEWEST_OWN_TOKENS}, or more",
+            )
+        if overlap >= own:
+            raise UsageError(
+                f"--chunk-overlap {overlap} leaves nothing new in a chunk", way_out=f"less than {own}, say {own // 8}"
+            )
+        self._splitter = TextSplitter.from_huggingface_tokenizer(tokenizer, own, overlap=overlap)
+
+    def spans(self, texts: Sequence[str]) -> list[list[Span]]:
+        """The chunks of each text, as character offsets; at least one each. What is outside of them is white space."""
+        found = self._splitter.chunk_all_indices(list(texts))
+        return [_spans(text, pieces) for text, pieces in zip(texts, found, strict=True)]
+
+
+def _spans(text: str, pieces: list[tuple[int, str]]) -> list[Span]:
+    spans = [Span(start, start + len(piece)) for start, piece in pieces]
+    return whole_graphemes(text, spans) if spans else [Span(0, len(text))]
+
+
+def _tokenizer(folder: Path, spec: Spec) -> Tokenizer:
+    first = spec.modules[0]
+    path = folder / first.path / "tokenizer.json"
+    if not path.exists() or "message" in first.config:
+        why = "puts texts into messages" if path.exists() else "has no tokenizer.json"
+        raise ModelError(
+            f"the model {spec.model} {why}, so chunks cannot be measured", way_out="cut the texts beforehand"
+        )
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    if first.config.get("do_lower_case"):
+        present = [tokenizer.normalizer] if tokenizer.normalizer else []
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *present])
+    return tokenizer
+
+
+def _beside(tokenizer: Tokenizer, prompt: str) -> int:
+    """What the model reads beside the text."""
+    own = len(tokenizer.encode(prompt, add_special_tokens=False).ids) if prompt else 0
+    return own + int(tokenizer.num_special_tokens_to_add(is_pair=False))
