@@ -1,7 +1,7 @@
 """The Redis that a run goes through: reached, checked, and spoken of without its password."""
 
+import re
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis
 
@@ -9,6 +9,7 @@ from producer.embedded.cluster import LocalCluster
 from producer.ledger import Ledger
 from producer.queue import JobQueue
 from schemas.errors import BrokerError
+from schemas.transport import verified
 
 #: What a Redis that is away, restarting or loading its data answers with: worth waiting for.
 OUTAGE = (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError)
@@ -41,7 +42,7 @@ def connect(url: str) -> redis.Redis:
     """A client of a Redis that answers and will not lose jobs; raises `BrokerError` with what to do otherwise."""
     where = without_password(url)
     try:
-        client = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
+        client = redis.Redis.from_url(verified(url), socket_timeout=10, socket_connect_timeout=5)
         client.ping()
         _check(client, where)
     except redis.AuthenticationError as error:
@@ -53,19 +54,23 @@ def connect(url: str) -> redis.Redis:
         raise BrokerError(
             f"Redis at {where} cannot be used: {error}", way_out="check that it runs and that the address is right"
         ) from error
-    except ValueError as error:
-        raise BrokerError(f"{where} is no Redis address: {error}", way_out="redis://HOST:PORT/0") from error
+    except ValueError:
+        # What the client says may quote a piece of the password.
+        raise BrokerError(
+            f"{where} is no Redis address",
+            way_out="redis://HOST:PORT/0; in a password, write %23, %2F, %40 and %3F for # / @ and ?",
+        ) from None
     return client
 
 
 def without_password(url: str) -> str:
     """The address for people and logs."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    user = parts.username or ""
-    return parts._replace(netloc=f"{user}:***@{host}").geturl()
+    scheme, found, rest = url.partition("://")
+    secrets, at, place = rest.rpartition("@")
+    user, colon, _ = secrets.partition(":")
+    # All that is before the last @ may be a password, whatever letters it has.
+    place = re.sub(r"(?i)(password=)[^&]*", r"\1***", place)
+    return f"{scheme}{found}{user}{':***' if colon else ''}{at}{place}"
 
 
 def _check(client: redis.Redis, where: str) -> None:

@@ -10,7 +10,7 @@ from celery import Celery
 from kombu import Queue as KombuQueue
 from kombu.exceptions import OperationalError
 
-from schemas.transport import CELERY_SETTINGS, QUEUE, TASK_NAME
+from schemas.transport import CELERY_SETTINGS, QUEUE, TASK_NAME, verified
 
 
 def jobs_waiting(client: redis.Redis, run: str) -> set[int]:
@@ -35,7 +35,7 @@ class JobQueue:
     """The queue of job names in Redis."""
 
     def __init__(self, broker_url: str) -> None:
-        self._app = Celery("vecmill-producer", broker=broker_url, set_as_current=False)
+        self._app = Celery("vecmill-producer", broker=verified(broker_url), set_as_current=False)
         self._app.conf.update(CELERY_SETTINGS, task_queues=[KombuQueue(QUEUE, routing_key=QUEUE)])
 
     def publish(self, run: str, jobs: Iterable[int]) -> None:

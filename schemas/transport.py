@@ -1,6 +1,7 @@
 """What both sides of the queue must agree on, as plain data: names and Celery settings."""
 
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 TASK_NAME = "vecmill.embed"
 QUEUE = "vecmill:queue"
@@ -32,3 +33,14 @@ CELERY_SETTINGS: dict[str, Any] = {
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
 }
+
+#: What `rediss://` means to both clients unless the address says otherwise; kombu alone would verify nothing.
+_VERIFIED = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true"}
+
+
+def verified(url: str) -> str:
+    """A Redis address under which every client checks the server's certificate and its name."""
+    parts = urlsplit(url)
+    if parts.scheme != "rediss":
+        return url
+    return parts._replace(query=urlencode(_VERIFIED | dict(parse_qsl(parts.query)))).geturl()

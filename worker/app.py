@@ -19,7 +19,7 @@ from kombu import Queue
 from pydantic import ValidationError
 
 from schemas.job import Job
-from schemas.transport import CELERY_SETTINGS, QUEUE, TASK_NAME
+from schemas.transport import CELERY_SETTINGS, QUEUE, TASK_NAME, verified
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_send_task_events=False,
 )
-app.add_defaults(lambda: {"broker_url": os.environ.get("VECMILL_BROKER_URL")})
+app.add_defaults(lambda: {"broker_url": verified(os.environ.get("VECMILL_BROKER_URL", "")) or None})
 
 _runtime: "Runtime | None" = None
 

@@ -1,7 +1,7 @@
 """What a worker is allowed to do and how it runs: its own settings, never a message's."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
@@ -11,6 +11,7 @@ from schemas.errors import UsageError, VecmillError
 from schemas.files.address import is_remote, normal, within
 from schemas.record import Record
 from schemas.run import RunRecord
+from schemas.spec import Spec
 
 
 class Refused(VecmillError):
@@ -52,6 +53,9 @@ class WorkerSettings(Record):
                 raise Refused(
                     f"this worker may not load the model {model!r}", way_out=f"vecmill worker --allow-model {model!r}"
                 )
+        for path in _paths_in(record.spec):
+            if PurePath(path).is_absolute() or ".." in PurePath(path).parts:
+                raise Refused(f"{path!r} leads out of the folder of {record.spec.model!r}", way_out="start a new run")
         self._check_table(record.table)
         if record.spec.trust_remote_code and not self.trust_remote_code:
             raise Refused(
@@ -64,11 +68,24 @@ class WorkerSettings(Record):
             allowed = any(within(table, root) for root in self.allow_roots)
         except UsageError as error:
             raise Refused(str(error)) from error
+        except (ValueError, OSError, RuntimeError) as error:  # a NUL, a loop of links
+            raise Refused(f"{table!r} is no place for a table: {error}") from error
         if not allowed:
             raise Refused(
                 f"this worker may not write to {table} (allowed: {', '.join(self.allow_roots)})",
                 way_out=f"vecmill worker --allow-root {os.path.dirname(table)}",
             )
+
+
+def _paths_in(spec: Spec) -> Iterator[str]:
+    """What names files below a model's folder, or may."""
+    for revision in (spec.revision, spec.base_revision):
+        yield revision or ""
+    for module in spec.modules:
+        yield module.path
+        for name, value in module.config.items():
+            if name.endswith("_kwargs") and isinstance(value, dict):
+                yield from (text for text in value.values() if isinstance(text, str))
 
 
 def _list(env: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -76,3 +76,21 @@ def test_the_environment_is_read_and_its_absence_is_told(monkeypatch, tmp_path):
     assert not read.trust_remote_code
     with pytest.raises(UsageError, match="VECMILL_BROKER_URL"):
         WorkerSettings.from_env({})
+
+
+@pytest.mark.parametrize("path", ["../../secret", "/etc", "a/../../b"])
+def test_no_path_below_a_model_leads_out_of_its_folder(tmp_path, path):
+    module = a_spec().modules[0]
+    table = tmp_path / "data" / "t"
+    for changes in (
+        {"revision": path},
+        {"modules": (module.model_copy(update={"path": path}),)},
+        {"modules": (module.model_copy(update={"config": {"model_kwargs": {"subfolder": path}}}),)},
+    ):
+        with pytest.raises(Refused, match="leads out of"):
+            settings(tmp_path).check(a_record(table, spec=a_spec(**changes)))
+
+
+def test_a_table_with_a_nul_is_refused(tmp_path):
+    with pytest.raises(Refused, match="no place for a table"):
+        settings(tmp_path).check(a_record(f"{tmp_path}/data/\0t"))

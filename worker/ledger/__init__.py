@@ -15,6 +15,7 @@ from redis.retry import Retry
 from schemas.job import Job
 from schemas.ledger import LEASE_SECONDS, MAX_ATTEMPTS, WORKERS_KEY, Heartbeat, RunKeys
 from schemas.receipt import Receipt
+from schemas.transport import verified
 
 _PATIENCE = Retry(ExponentialBackoff(cap=2, base=0.1), retries=60)
 _TRANSIENT = [redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError]
@@ -43,7 +44,7 @@ class Claim(NamedTuple):
 def connect(url: str) -> redis.Redis:
     """A client that waits out a restart of Redis."""
     return redis.Redis.from_url(
-        url, retry=_PATIENCE, retry_on_error=_TRANSIENT, socket_timeout=30, socket_connect_timeout=5
+        verified(url), retry=_PATIENCE, retry_on_error=_TRANSIENT, socket_timeout=30, socket_connect_timeout=5
     )
 
 
