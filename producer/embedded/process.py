@@ -1,5 +1,6 @@
 """One guarded child process with its log file."""
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,15 +13,19 @@ class GuardedProcess:
     """A command that cannot outlive this process; its output goes to a log file.
 
     `grace_seconds` is how long it has between being asked to end and being killed. It runs in the log's
-    folder: Celery imports from where it runs, and the user's folder may hold a `worker.py` of its own.
+    folder: Celery imports from where it runs, and the user's folder may hold a `worker.py` of its own. `private` is a
+    folder to remove when this process is killed and cannot do it.
     """
 
-    def __init__(self, command: Sequence[str], *, log: Path, env: Mapping[str, str], grace_seconds: float) -> None:
+    def __init__(
+        self, command: Sequence[str], *, log: Path, env: Mapping[str, str], grace_seconds: float,
+        private: Path | None = None,
+    ) -> None:  # fmt: skip
         self.log = log
         self._grace_seconds = grace_seconds
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", guardian.__file__, str(grace_seconds), *command],
+                [sys.executable, "-I", guardian.__file__, str(grace_seconds), str(private or ""), *command],
                 stdin=subprocess.PIPE, stdout=output, stderr=output, env=dict(env), cwd=log.parent,
                 start_new_session=True,
             )  # fmt: skip
@@ -30,9 +35,11 @@ class GuardedProcess:
         return self._process.poll()
 
     def ask_to_end(self) -> None:
-        """Close the pipe: the command gets TERM, and KILL after the grace time."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        """Say so on the pipe: the command gets TERM, and KILL after the grace time."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(b"end")
+                self._process.stdin.close()
 
     def wait(self) -> None:
         """Wait until it has ended; call `ask_to_end` before."""

@@ -45,7 +45,8 @@ class RedisServer:
         """Start it and wait until it answers."""
         log = self._folder / "redis.log"
         command = [self._binary, str(self._config)]
-        self._process = GuardedProcess(command, log=log, env=os.environ, grace_seconds=5)
+        # It holds a password and the texts of jobs in flight.
+        self._process = GuardedProcess(command, log=log, env=os.environ, grace_seconds=5, private=self._folder)
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():
             if self._process.exit_code() is not None or time.monotonic() > deadline:

@@ -48,8 +48,15 @@ def test_killed_it_comes_back_with_its_data(server: RedisServer, client: redis.R
     assert client.get("key") == b"value"
 
 
-def test_it_ends_with_its_owner_even_when_that_is_killed(tmp_path: Path) -> None:
-    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path)], stdout=subprocess.PIPE)
+def test_ended_on_purpose_it_leaves_its_data(server: RedisServer, tmp_path: Path) -> None:
+    server.stop()
+    assert (tmp_path / "redis" / "redis.conf").exists()
+
+
+def test_it_ends_with_its_owner_and_leaves_nothing_even_when_that_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "private"
+    folder.mkdir()
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(folder)], stdout=subprocess.PIPE)
     assert owner.stdout is not None
     owner.stdout.readline()
     children = psutil.Process(owner.pid).children(recursive=True)
@@ -58,3 +65,4 @@ def test_it_ends_with_its_owner_even_when_that_is_killed(tmp_path: Path) -> None
     owner.wait()
     owner.stdout.close()
     assert not psutil.wait_procs(children, timeout=15)[1]
+    assert not folder.exists()
