@@ -4,6 +4,7 @@ import logging
 import sys
 
 import click
+import redis
 
 from producer.commands.embed import embed
 from producer.commands.model import inspect
@@ -47,6 +48,11 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except redis.RedisError as error:
+        # Where a command has no better answer: no text and no address of it is in what Redis says.
+        click.echo(f"error: Redis does not do what it is asked: {error}", err=True)
+        click.echo("check it (redis-cli PING, INFO memory), then repeat the command; what is written stays", err=True)
+        sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)

@@ -11,8 +11,10 @@ from producer.queue import JobQueue
 from schemas.errors import BrokerError
 from schemas.transport import verified
 
-#: What a Redis that is away, restarting or loading its data answers with: worth waiting for.
-OUTAGE = (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError)
+#: What a Redis that is away, restarting, loading its data, full, or for now a replica answers with: worth waiting for.
+OUTAGE = (
+    redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, redis.OutOfMemoryError, redis.ReadOnlyError,
+)  # fmt: skip
 _OLDEST_VERSION = (6, 2)
 
 

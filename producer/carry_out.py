@@ -3,13 +3,13 @@
 import fcntl
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
 from producer import records
-from producer.broker import Broker
+from producer.broker import OUTAGE, Broker
 from producer.calibrate import calibrated
 from producer.display import Display
 from producer.driver import Driver
@@ -55,7 +55,9 @@ def _do(record: RunRecord, where: Where, display: Display) -> None:
         Driver(record, rows, broker=broker, display=display, place=place, parts=parts).run()
         commit(record, list_parts(record.table, record.run))
         sweep(record.table, record.run)
-        broker.ledger(record.run).set_state("committed")
+        # The table says so already; a Redis that is away at this moment makes no failure of it.
+        with suppress(*OUTAGE):
+            broker.ledger(record.run).set_state("committed")
 
 
 def _close_ledger(record: RunRecord, where: Where) -> None:

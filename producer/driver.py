@@ -169,7 +169,7 @@ class Driver:
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = now
-            self._display.say(f"Redis does not answer ({error}); waiting for it")
+            self._display.say(f"Redis does not answer, or takes nothing ({error}); waiting for it")
         if now - self._away_since > _PATIENCE_SECONDS:
             raise BrokerError(
                 f"Redis has not answered for {_PATIENCE_SECONDS:.0f} s; nothing that was embedded is lost",
