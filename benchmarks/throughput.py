@@ -5,7 +5,7 @@
 For Vecmill everything counts, from the start of the command to the committed table: interpreter starts, Redis,
 Celery, the model's load, Parquet, Delta. For the rival only `encode` counts, at its best batch size. Both are bound
 to the same single core and get the same texts. User and system time are compared, so that other work on the machine
-disturbs less. The last line of stdout is one JSON object.
+disturbs less. Each dtype ends with a line of JSON on stdout.
 """
 
 import argparse
@@ -32,9 +32,11 @@ def main() -> None:
         pq.write_table(docstring_table(options.texts), corpus)
         print(f"{options.texts:,} docstrings, core {core}; sentence-transformers first ...", file=sys.stderr)
         rival = json.loads(_last_line([sys.executable, "-m", "benchmarks.rival", str(corpus), model_folder()]))
-        ours = [embed(corpus, Path(folder) / f"table-{turn}", options.dtype) for turn in range(options.repeats)]
-        start = embed(corpus, Path(folder) / "table-start", options.dtype, "--limit", "1")
-    print(json.dumps(compare(rival, min(ours, key=lambda run: run["cpu_seconds"]), start) | facts))
+        for dtype in options.dtype.split(","):
+            work = Path(folder) / dtype
+            ours = [embed(corpus, work / str(turn), dtype) for turn in range(options.repeats)]
+            start = embed(corpus, work / "start", dtype, "--limit", "1")
+            print(json.dumps(compare(rival, min(ours, key=lambda run: run["cpu_seconds"]), start) | facts))
 
 
 def embed(corpus: Path, table: Path, dtype: str, *more: str) -> dict[str, Any]:
@@ -93,7 +95,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=int, default=8_000, help="how many docstrings (default 8000)")
     parser.add_argument(
-        "--dtype", default="float32", help="for vecmill; the rival computes in float32 (default float32)"
+        "--dtype",
+        default="float32",
+        help="for vecmill, or several with commas; the rival computes in float32 (default float32)",
     )
     parser.add_argument("--repeats", type=int, default=1, help="runs of vecmill, the best counts (default 1)")
     return parser.parse_args()
