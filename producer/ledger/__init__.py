@@ -7,9 +7,10 @@ the run's record and the parts that exist, and `open` with `adopt` builds it aga
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
+from pydantic import ValidationError
 
 from schemas.errors import UsageError
 from schemas.ledger import HEARTBEAT_SECONDS, RUNS_KEY, WORKERS_KEY, Heartbeat, RunKeys
@@ -24,6 +25,8 @@ UNCLAIMED_SECONDS = 10
 PRODUCER_SECONDS = 15
 #: How long the ledger of a run that ended is kept for `status`.
 KEEP_ENDED_SECONDS = 7 * 24 * 3600
+
+_Kind = TypeVar("_Kind", bound=Record)
 
 
 class Progress(Record):
@@ -71,7 +74,7 @@ class Ledger:
     def record(self) -> RunRecord | None:
         """The run's record, where Redis knows it."""
         text = self._redis.hget(self._keys.run, "record")
-        return None if text is None else RunRecord.model_validate_json(text)
+        return None if text is None else _read(RunRecord, text)
 
     def open(self, record: RunRecord) -> None:
         """Begin the run, or begin again to drive it: what is done follows from `adopt`, never from memory.
@@ -241,11 +244,19 @@ def living_workers(client: redis.Redis) -> list[Heartbeat]:
     """The workers that gave a sign of life lately; the long silent ones are taken off the list."""
     raw: Any = client
     now = float(raw.time()[0])
-    beats = [Heartbeat.model_validate_json(text) for text in raw.hvals(WORKERS_KEY)]
+    beats = [beat for text in raw.hvals(WORKERS_KEY) if (beat := _read(Heartbeat, text)) is not None]
     gone = [beat.worker for beat in beats if beat.at < now - 20 * HEARTBEAT_SECONDS]
     if gone:
         raw.hdel(WORKERS_KEY, *gone)
     return sorted((beat for beat in beats if beat.at >= now - HEARTBEAT_SECONDS), key=lambda beat: beat.worker)
+
+
+def _read(kind: type[_Kind], text: bytes) -> _Kind | None:
+    """A record of ours; None where somebody else, or a newer version, wrote something that is none."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError:
+        return None
 
 
 def batched(items: Iterable[Receipt], size: int) -> Iterator[list[Receipt]]:

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from producer.embedded.redis_server import RedisServer
 from producer.ledger import Ledger as ProducerLedger
+from producer.ledger import living_workers
 from producer.queue import JobQueue, jobs_waiting
 from schemas.errors import UsageError
 from schemas.job import Job
-from schemas.ledger import MAX_ATTEMPTS, RunKeys
+from schemas.ledger import MAX_ATTEMPTS, WORKERS_KEY, Heartbeat, RunKeys
 from schemas.receipt import Receipt, SourceRange
 from schemas.run import RunRecord, SourceOptions
 from schemas.spec import Spec
@@ -314,3 +315,15 @@ def test_a_worker_heeds_a_record_that_has_changed(client: redis.Redis, producer:
         runs.record(RUN)
     producer.open(record().model_copy(update={"table": "/elsewhere"}))
     assert runs.record(RUN).table == "/elsewhere"
+
+
+@pytest.mark.parametrize("garbage", [b"", b"{}", b"\xff\xfe", b"[" * 10_000, b'{"worker": 1}'])
+def test_what_is_no_record_of_ours_is_passed_over(
+    client: redis.Redis, producer: ProducerLedger, garbage: bytes
+) -> None:
+    alive = WorkerLedger(client, "alive")
+    alive.beat(Heartbeat(worker="alive", at=alive.server_time(), device="cpu", in_flight=0, models=()))
+    client.hset(WORKERS_KEY, "garbage", garbage)
+    client.hset(RunKeys(RUN).run, "record", garbage)
+    assert [beat.worker for beat in living_workers(client)] == ["alive"]
+    assert producer.record() is None
