@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -188,6 +189,12 @@ def test_a_schedule_that_cannot_be_read_stops_no_other(world: World) -> None:
     assert world.runs() == [of_day(0)]
 
 
+def service_killed_at(moment: str, now: str, vecmill: Processes, server: RedisServer) -> "subprocess.Popen[str]":
+    """A process of its own, which runs elsewhere and finds these tests by their path."""
+    command = [sys.executable, "-m", "tests.integration.killed_at_fire", server.url, now, moment]
+    return vecmill.start_command(command, PYTHONPATH=str(Path(__file__).parents[2]))
+
+
 @pytest.mark.parametrize(("moment", "known"), [("begin", []), ("open", []), ("note", [of_day(0)])])
 def test_a_service_killed_at_the_moment_of_fire(
     world: World, vecmill: Processes, server: RedisServer, tmp_path: Path, moment: str, known: list[str]
@@ -195,8 +202,7 @@ def test_a_service_killed_at_the_moment_of_fire(
     """After the claim of the tick; after the run is recorded; after it has begun and before that is noted."""
     world.add(overlap="queue")
     world.now = BEGIN + DAY
-    command = [sys.executable, "-m", "tests.integration.killed_at_fire", server.url, str(world.now), moment]
-    killed = vecmill.start_command(command)
+    killed = service_killed_at(moment, str(world.now), vecmill, server)
     assert killed.wait(timeout=150) == -signal.SIGKILL, killed.log.read_text()
     assert world.runs() == known
     standing = world.store.standing("nightly")
@@ -245,7 +251,7 @@ def test_from_the_command_line_to_the_table(
     hour_ago = int(store.now()) - 3600
     assert store.change("nightly", lambda standing: standing.model_copy(update={"done_until": hour_ago}))
     now = str(store.now())
-    killed = vecmill.start_command([sys.executable, "-m", "tests.integration.killed_at_fire", server.url, now, "open"])
+    killed = service_killed_at("open", now, vecmill, server)
     assert killed.wait(timeout=150) == -signal.SIGKILL, killed.log.read_text()
 
     services = [vecmill.start("serve", **broker) for _ in range(2)]
