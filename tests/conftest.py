@@ -2,6 +2,11 @@
 
 import os
 
+from hypothesis import settings
+
+# A deadline is an assertion about time, and machines are shared.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 # Before anything imports huggingface_hub, which reads it once; child processes inherit it.
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Before anything imports torch: two OpenMP threads collapse where another process needs a core.

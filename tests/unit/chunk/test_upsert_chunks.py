@@ -23,7 +23,7 @@ from schemas.text import Span
 from tests.unit.chunk.test_chunked import ByLetters
 from tests.unit.parts import a_receipt, a_record, a_spec, encode, encoded
 from tests.unit.source.corpora import opened
-from worker.output import LocalFolder, write_part
+from worker.output import write_part
 
 CORPUS = st.dictionaries(
     st.sampled_from(["d0", "d1", "d2", "d3"]), st.one_of(st.none(), st.text("ab", max_size=12)), min_size=1
@@ -65,7 +65,7 @@ def ran(table, corpus, run, **options):
     keys = []
     for job in cut(to_embed(record, rows), limits=JobLimits(rows=2)):
         receipt = a_receipt(record, job.job).model_copy(update={"source": job.source})
-        write_part(LocalFolder(record.table), job.rows, encoded(job.rows), record=record, receipt=receipt)
+        write_part(job.rows, encoded(job.rows), record=record, receipt=receipt)
         keys += zip(job.rows.column("id").to_pylist(), job.rows.column("chunk").to_pylist(), strict=True)
     commit(record, list_parts(record.table, record.run))
     return record, keys
@@ -142,7 +142,7 @@ def test_two_upserts_at_once_do_not_mix_the_chunks_of_a_text(tmp_path):
     record, rows = prepared(tmp_path / "t", {"d0": "aaaxxxccc"}, "run-2")
     for job in cut(to_embed(record, rows), limits=JobLimits()):
         receipt = a_receipt(record, job.job).model_copy(update={"source": job.source})
-        write_part(LocalFolder(record.table), job.rows, encoded(job.rows), record=record, receipt=receipt)
+        write_part(job.rows, encoded(job.rows), record=record, receipt=receipt)
     ran(tmp_path / "t", {"d0": "yyy"}, "run-3")
     with pytest.raises(TableError, match="run-3"):
         commit(record, list_parts(record.table, record.run))
