@@ -18,7 +18,7 @@ _BYTES: dict[Store, float] = {
 
 
 class Forecast(Record):
-    """What would happen to a table; counts are of rows, sizes in bytes.
+    """What would happen to a table; counts but `rows` are of chunks (a row each, unless they are cut), sizes in bytes.
 
     `embedded` rows are `new` or `changed`, or all of them where the table is made `anew`; `absent` ones are in the
     table and not in the source. `version` is the present one, None for a new table; `commits` says whether there
@@ -32,12 +32,14 @@ class Forecast(Record):
     commits: bool
     anew: bool
     rows: int
+    chunks: int
     embedded: int
     new: int
     changed: int
     reused: int
     absent: int
     deleted: int
+    cut: bool
     jobs: int
     output_bytes: int
     rewritten_bytes: int
@@ -56,14 +58,16 @@ class Forecast(Record):
 
     def lines(self) -> Iterator[str]:
         """For a person."""
-        yield f"nothing was done. embed would read {self.rows:,} rows and embed {self.embedded:,} of them"
+        rows = f"{self.rows:,} rows" + (f", cut them into {self.chunks:,} chunks" if self.cut else "")
+        yield f"nothing was done. embed would read {rows} and embed {self.embedded:,} of them"
         yield from self._about_table()
         if self.spec_changes:
             yield "vectors would be made otherwise than those of the table:"
             yield from (f"    {line}" for line in self.spec_changes)
         if self.embedded:
             kind = f"{self.store}, {self.dims} dimensions"
-            yield f"about {decimal(self.output_bytes)} of vectors ({kind}), {self.jobs:,} jobs"
+            jobs = "1 job" if self.jobs == 1 else f"{self.jobs:,} jobs"
+            yield f"about {decimal(self.output_bytes)} of vectors ({kind}), {jobs}"
         if self.rewritten_bytes:
             yield f"up to {decimal(self.rewritten_bytes)} is copied, of files that lose rows"
         if self.kept and self.reused:
@@ -100,7 +104,9 @@ def forecast(record: RunRecord) -> Forecast:
         mode=record.mode,
         commits=not record.unchanged,
         anew=record.step is None,
-        rows=record.rows,
+        rows=record.source_rows,
+        chunks=record.rows,
+        cut=record.chunking is not None,
         embedded=embedded,
         new=record.rows if changes is None else changes.new,
         changed=0 if changes is None else changes.changed,
