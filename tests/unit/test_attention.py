@@ -82,3 +82,11 @@ def test_products_in_bfloat16_give_what_one_call_gives(count):
     texts = [[part[:, :, at : at + length] for part in states] for at in range(0, count * length, length)]
     wanted = torch.cat([alone(*text, causal=False, window=None, scale=0.3)[0] for text in texts])
     torch.testing.assert_close(found, wanted, atol=2e-2, rtol=2e-2)
+
+
+@pytest.mark.parametrize("length", [1, 8, 16, 30, 32, 60, 64, 99, 100, 130])
+def test_softmax_in_bfloat16_is_within_its_rounding_at_any_length(length):
+    torch.manual_seed(length)
+    scores = (torch.randn(6, length, length) * 8).bfloat16()
+    exact = scores.double().softmax(-1)
+    assert ((attention._softmax(scores).double() - exact).abs() <= exact * 2**-8 + 1e-30).all()

