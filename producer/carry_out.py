@@ -14,6 +14,8 @@ from producer.calibrate import calibrated
 from producer.display import Display
 from producer.driver import Driver
 from producer.embedded.cluster import LocalCluster
+from producer.embedded.machine import crew_here
+from producer.model import weight_bytes
 from producer.place import Place
 from producer.plan import to_embed
 from producer.request import Where
@@ -83,7 +85,8 @@ def open_broker(record: RunRecord, where: Where) -> Iterator[Broker]:
         finally:
             broker.close()
         return
-    with _alone(record), LocalCluster(record, workers=where.workers, device=where.device) as cluster:
+    crew = crew_here(device=where.device, wanted=where.workers, weight_bytes=weight_bytes(record.spec))
+    with _alone(record), LocalCluster(record, crew=crew, device=where.device) as cluster:
         broker = Broker(cluster.url, cluster)
         try:
             yield broker

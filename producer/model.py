@@ -22,6 +22,9 @@ _DESCRIPTIONS = ["*.json", "*.txt", "*.model", "*.jinja", "*.py"]
 #: Kinds of modules whose width only the head of their weights file tells.
 _TABLES = ("StaticEmbedding", "WordEmbeddings")
 
+#: Weight files, in the order in which they are looked for.
+_WEIGHTS = ("*.safetensors", "*.bin")
+
 
 def resolve_model(options: ModelOptions) -> Spec:
     """The spec of a hub id or a folder; raises `ModelError` where it is unknown or would give wrong vectors."""
@@ -39,6 +42,26 @@ def resolve_model(options: ModelOptions) -> Spec:
 def model_folder(spec: Spec) -> Path:
     """Where the small files of a model are that was resolved before."""
     return folder_named(spec.model) or _download(spec.model, spec.revision, _DESCRIPTIONS)
+
+
+def weight_bytes(spec: Spec) -> int:
+    """The size of a model's weight files, its base's included, as far as they are on this machine; 0 where none is."""
+    models = [(spec.model, spec.revision), *([(spec.base, spec.base_revision)] if spec.base else [])]
+    return sum(_weights_in(folder_named(name) or _cached(name, revision)) for name, revision in models)
+
+
+def _weights_in(folder: Path | None) -> int:
+    if folder is None:
+        return 0
+    found = next((some for kind in _WEIGHTS if (some := [*folder.rglob(kind)])), [])
+    return sum(path.stat().st_size for path in found)
+
+
+def _cached(name: str, revision: str | None) -> Path | None:
+    try:
+        return Path(snapshot_download(name, revision=revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError):
+        return None
 
 
 def _find(name: str) -> tuple[Path, str | None]:

@@ -6,19 +6,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from producer.embedded.machine import Crew
 from producer.embedded.redis_server import RedisServer
-from producer.embedded.workers import LocalWorkers, gpu_count, usable_cores
+from producer.embedded.workers import LocalWorkers
 from schemas.run import RunRecord
 
 
 class LocalCluster:
     """A context manager: inside it, `url` is a Redis that has workers for this run, and only for this run."""
 
-    def __init__(self, record: RunRecord, *, workers: int | None, device: str) -> None:
+    def __init__(self, record: RunRecord, *, crew: Crew, device: str) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="vecmill-"))
         self._record = record
         self._device = device
-        self._count = workers or (gpu_count() if device != "cpu" else 0) or usable_cores()
+        self._crew = crew
         self._redis = RedisServer(self._folder)
         self._workers: LocalWorkers | None = None
         self._gone: list[str] = []
@@ -31,7 +32,7 @@ class LocalCluster:
     def __enter__(self) -> Self:
         try:
             self._redis.start()
-            self._workers = LocalWorkers(self._count, settings=self._worker_settings(), folder=self._folder)
+            self._workers = LocalWorkers(self._crew, settings=self._worker_settings(), folder=self._folder)
         except BaseException:
             self.stop()
             raise

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from producer.embedded.machine import Crew, gpu_count
 from producer.embedded.process import GuardedProcess
 from schemas.errors import RunFailed, UsageError
 
@@ -39,33 +40,21 @@ def worker_env(settings: Mapping[str, str], *, threads: int) -> dict[str, str]:
     }
 
 
-def usable_cores() -> int:
-    """The cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def gpu_count() -> int:
-    """NVIDIA GPUs of this machine, asked of the driver's own files: the producer has no torch."""
-    return sum(1 for _ in Path("/proc/driver/nvidia/gpus").glob("*"))
-
-
 class LocalWorkers:
     """Keeps a number of workers running until they are told to end."""
 
-    def __init__(self, count: int, *, settings: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, crew: Crew, *, settings: Mapping[str, str], folder: Path) -> None:
         if find_spec("torch") is None or find_spec("transformers") is None:
             raise UsageError(
                 "this machine has no worker: torch and transformers are not installed",
                 way_out="pip install 'vecmill[embedded]', or pass --broker of a cluster that has workers",
             )
-        gpus = 0 if settings.get("VECMILL_DEVICE") == "cpu" else gpu_count()
-        # One worker per GPU needs its share of the cores to tokenize; on a CPU, one core each.
-        self._env = worker_env(settings, threads=max(1, usable_cores() // count) if gpus else 1)
-        self._gpus = gpus
+        self._env = worker_env(settings, threads=crew.threads)
+        self._gpus = 0 if settings.get("VECMILL_DEVICE") == "cpu" else gpu_count()
         self._folder = folder
         self._deaths = 0
         self._names: dict[int, str] = {}
-        self._processes = [self._start(number) for number in range(count)]
+        self._processes = [self._start(number) for number in range(crew.workers)]
 
     def keep_alive(self) -> list[str]:
         """Start again what has died; returns who that was. Raises `RunFailed` when dying is all they do."""
