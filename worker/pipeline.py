@@ -10,10 +10,10 @@ import os
 import time
 from collections.abc import Callable
 
-from schemas.arrow import decode_payload
 from schemas.errors import ModelError, VecmillError
 from schemas.job import Job
 from schemas.ledger import MAX_ATTEMPTS
+from schemas.payload import decode_payload
 from schemas.receipt import Receipt
 from worker.encode import Effort, encode, encode_in_pieces
 from worker.engine import Embedder, Engine
@@ -91,7 +91,7 @@ class Pipeline:
         if is_suspect(claim.lost):
             check_hope(spans(claim.deaths))
             self._announce(job, AROUND)
-        record = self._runs.record(job.run)
+        record = self._runs.record(job)
         durable = durable_receipt(os.path.join(record.table, job.part), record)
         if durable is not None:
             return durable
@@ -99,7 +99,7 @@ class Pipeline:
         payload = self._ledger.payload(job)
         if payload is None:
             raise PayloadLost("the rows of this job are no longer in Redis")
-        rows, source = decode_payload(payload)
+        rows, source = decode_payload(payload, most_rows=record.job_rows)
         encoded, effort = self._encode(job, claim, embedder, embeddable(rows)["text"].to_pylist())
         facts = embedder.describe()
         receipt = Receipt(
