@@ -13,8 +13,9 @@ import torch
 
 from schemas.errors import ModelError, UsageError, VecmillError
 from schemas.model_adapter import Base, content_in
-from schemas.model_folder import resolve, vary
+from schemas.model_folder import resolve
 from schemas.model_own import has_own
+from schemas.model_variant import vary
 from schemas.spec import Dtype, ModelOptions, Module, Spec, Task
 from schemas.store import CALIBRATED, Codes, Ranges, Store, stored
 from schemas.text import EXAMPLE, check_texts
