@@ -22,13 +22,15 @@ _CUT = "vectors are cut after the model's own normalization and so are not of un
 _CHAT = "no modules.json, but a chat template: texts are put into it as messages, as in sentence-transformers"
 
 
-def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None, find: Find = find_folder) -> Spec:
+def resolve(
+    folder: Path, options: ModelOptions, *, revision: str | None = None, find: Find = find_folder, content: str = ""
+) -> Spec:
     """How a text becomes a vector with the model in `folder`; `revision` is its commit where it came from a hub.
 
-    `find` says where the base model of an adapter lies.
+    `find` says where the base model of an adapter lies; `content` is the identity of its files where that is known.
     """
     with understood(folder):
-        return sound(_resolved(folder, options, revision=revision, find=find))
+        return sound(_resolved(folder, options, revision, find, content))
 
 
 def sound(spec: Spec) -> Spec:
@@ -39,7 +41,7 @@ def sound(spec: Spec) -> Spec:
     return again
 
 
-def _resolved(folder: Path, options: ModelOptions, *, revision: str | None, find: Find) -> Spec:
+def _resolved(folder: Path, options: ModelOptions, revision: str | None, find: Find, content: str) -> Spec:
     _check_model(folder)
     warnings: list[str] = []
     modules = read_modules(folder, options.task, warnings)
@@ -71,7 +73,7 @@ def _resolved(folder: Path, options: ModelOptions, *, revision: str | None, find
         revision=revision,
         base=base.name if base else None,
         base_revision=base.commit if base else None,
-        content=content_in(folder, revision, modules, base),
+        content=content or content_in(folder, revision, modules, base),
         modules=modules,
         prompt=resolve_prompt(options, saved),
         max_tokens=length.max_tokens,

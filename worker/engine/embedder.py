@@ -11,8 +11,9 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from schemas.errors import ModelError, UsageError, VecmillError
-from schemas.model_adapter import Base, content_in
+from schemas.errors import UsageError, VecmillError
+from schemas.model_adapter import Base
+from schemas.model_agree import check_agrees
 from schemas.model_folder import resolve
 from schemas.model_own import has_own
 from schemas.model_variant import vary
@@ -80,12 +81,7 @@ class Embedder:
         """The embedder of a resolved spec; an error where the files are not the ones it was resolved from."""
         folder, commit = locate(spec.model, spec.revision)
         base = Base(spec.base, *locate(spec.base, spec.base_revision)) if spec.base is not None else None
-        content = content_in(folder, commit, spec.modules, base)
-        if content != spec.content:
-            raise ModelError(
-                f"the files in {folder} are {content}, but the run was planned with {spec.content}",
-                way_out="give this worker the same model files, or start a new run",
-            )
+        check_agrees(spec, folder, commit=commit, base=base)
         return cls._assemble(folder, spec, device)
 
     @classmethod
