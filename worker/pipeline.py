@@ -17,6 +17,7 @@ from schemas.payload import decode_payload
 from schemas.receipt import Receipt
 from worker.encode import Effort, encode, encode_in_pieces
 from worker.engine import Embedder, Engine
+from worker.engine.panics import panics_told
 from worker.leases import Leases
 from worker.ledger import Claim, Ledger, Verdict
 from worker.models import Models
@@ -78,7 +79,8 @@ class Pipeline:
 
     def _attempt(self, job: Job, claim: Claim) -> str:
         try:
-            receipt = self._embed(job, claim)
+            with panics_told("a library"):
+                receipt = self._embed(job, claim)
         except Exception as error:
             self._give_back(job, claim, error)
             return "given back"

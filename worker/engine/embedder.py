@@ -25,6 +25,7 @@ from worker.engine.device import pick_device
 from worker.engine.features import Reader, Step
 from worker.engine.first import Tokenizes, load_first, network_tokenizer
 from worker.engine.heads import Key, finish, key_of, load_heads
+from worker.engine.loading import loading
 from worker.engine.locate import locate
 from worker.engine.own_trial import check_vectors
 from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
@@ -87,12 +88,13 @@ class Embedder:
     @classmethod
     def _assemble(cls, folder: Path, spec: Spec, device: str) -> Self:
         place = pick_device(device)
-        tokenizer, network = load_first(folder, spec, device=place)
-        heads = load_heads(folder, spec, device=place)
-        made = cls(Parts(folder=folder, tokenizer=tokenizer, network=network, heads=heads), spec)
-        if has_own(spec.modules):
-            check_vectors(made.forward_batch, made.tokens([EXAMPLE]), spec)
-        return made
+        with loading(folder):
+            tokenizer, network = load_first(folder, spec, device=place)
+            heads = load_heads(folder, spec, device=place)
+            made = cls(Parts(folder=folder, tokenizer=tokenizer, network=network, heads=heads), spec)
+            if has_own(spec.modules):
+                check_vectors(made.forward_batch, made.tokens([EXAMPLE]), spec)
+            return made
 
     def embed(  # noqa: PLR0913 - what a user can ask for, by name
         self,
