@@ -12,6 +12,7 @@ from schemas.files.address import is_remote, normal, within
 from schemas.record import Record
 from schemas.run import RunRecord
 from schemas.spec import Spec
+from schemas.transport import listed
 
 
 class Refused(VecmillError):
@@ -30,7 +31,7 @@ class WorkerSettings(Record):
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "WorkerSettings":
-        """Read `VECMILL_*`; lists are separated by commas."""
+        """Read `VECMILL_*`; lists are separated by commas, or JSON where a name has one."""
         url = env.get("VECMILL_BROKER_URL")
         if not url:
             raise UsageError("no broker: VECMILL_BROKER_URL is not set", way_out="vecmill worker --broker redis://...")
@@ -95,4 +96,7 @@ def _paths_in(spec: Spec) -> Iterator[str]:
 
 
 def _list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
-    return tuple(item for item in env.get(name, "").split(",") if item)
+    try:
+        return listed(env.get(name, ""))
+    except ValueError as error:
+        raise UsageError(f"{name} begins as a JSON list, but is none", way_out=f'{name}=["one","two"]') from error
