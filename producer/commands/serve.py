@@ -33,7 +33,8 @@ def serve(broker: str | None) -> int:
     r"""Fire schedules, carry out detached runs, and take over runs whose producer is gone, until interrupted.
 
     \b
-    vecmill serve --broker redis://:secret@queue-host:6379/0
+    export VECMILL_BROKER_URL=redis://:secret@queue-host:6379/0
+    vecmill serve
     """
     url = Where(broker=broker).broker_url
     if url is None:

@@ -34,7 +34,8 @@ def worker(
     r"""Start one worker on this machine: one per GPU, or one per CPU core.
 
     \b
-    vecmill worker --broker redis://:secret@queue-host:6379/0 --device cuda:0 --allow-root /data/embeddings
+    export VECMILL_BROKER_URL=redis://:secret@queue-host:6379/0
+    vecmill worker --device cuda:0 --allow-root /data/embeddings
     """
     url = Where(broker=broker).broker_url
     if url is None:

@@ -15,6 +15,7 @@ from producer.source.file import FileFormat, SourceFile, compression_of, format_
 from schemas.errors import SourceError
 from schemas.run import SourceFormat
 from schemas.special_file import special
+from schemas.text import is_unicode
 
 #: Beside it, `datasets` keeps the results of old `map` and `filter` calls: the same rows once more.
 _DATASET_NOTE, _DATASET_CACHE = "dataset_info.json", "cache-"
@@ -24,6 +25,8 @@ def list_files(paths: tuple[str, ...], format_: SourceFormat) -> list[SourceFile
     """Every file of the source, sorted, so that any two readings number the rows alike."""
     files = sorted((file for path in paths for file in _expand(path, format_)), key=lambda file: (file.name, file.path))
     for file in files:
+        if not is_unicode(file.path):
+            raise SourceError(f"the name {file.path!r} is not valid UTF-8, and could be in no id", way_out="rename it")
         if found := special(file.path):
             raise SourceError(
                 f"{file.path} is {found}, not a file",
