@@ -34,6 +34,11 @@ LOUD = "import logging, sys; logging.basicConfig(level=logging.DEBUG); sys.argv[
 LOUD += "from producer.__main__ import main; main()"
 
 
+def denied(admin: redis.Redis) -> list[tuple[str, str, str]]:
+    """Who wanted what that its rights do not cover."""
+    return [(one["username"], one["object"], one["client-info"]["cmd"]) for one in admin.acl_log()]
+
+
 class Guarded(NamedTuple):
     """A run that has ended, and what could be seen of it."""
 
@@ -116,7 +121,20 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Itera
         loud = [sys.executable, "-c", LOUD]
         source = corpus(folder / "corpus.jsonl")
         told = {"VECMILL_BROKER_URL": urls["worker"], "VECMILL_ALLOW_ROOTS": str(folder), "VECMILL_DEVICE": "cpu"}
-        worker = vecmill.start_command([*CELERY, "worker", "--pool", "threads", "-E", "--loglevel", "DEBUG"], **told)
+        worker = vecmill.start_command(
+            [
+                *CELERY,
+                "worker",
+                "--pool",
+                "threads",
+                "--without-gossip",
+                "--without-mingle",
+                "-E",
+                "--loglevel",
+                "DEBUG",
+            ],
+            **told,
+        )
         serve = vecmill.start_command([*loud, "serve"], **broker)
         embed = vecmill.start_command(
             [*loud, "embed", str(source), "--model", str(tiny_model), "--to", str(folder / "table"), "--keep", "n",
@@ -125,9 +143,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Itera
         assert embed.wait(timeout=150) == 0, embed.log.read_text()
         said = {}
 
-        wait_until(
-            lambda: admin.hget("vecmill:run:guarded", "state") in (b"committed", b"failed"), or_ended=serve, seconds=250
-        )
+        ended = lambda: admin.hget("vecmill:run:guarded", "state") in (b"committed", b"failed")  # noqa: E731
+        wait_until(lambda: ended() or bool(denied(admin)), or_ended=serve, seconds=300)
+        assert denied(admin) == []
         for words in (
             ("status", "guarded", "--json"),
             ("status", "guarded"),
@@ -145,8 +163,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Itera
 
 
 def test_the_run_is_committed_and_nothing_was_denied(guarded: Guarded) -> None:
-    denied = [(one["username"], one["object"], one["context"]) for one in guarded.admin.acl_log()]
-    assert denied == []
+    assert denied(guarded.admin) == []
     status = json.loads(guarded.said["status guarded --json"])
     assert (status["state"], status["rows_done"], status["failed"]) == ("committed", ROWS + 4, 4), status
 

@@ -14,6 +14,8 @@ from producer import side_door
 from producer.records import _note
 from schemas.errors import VecmillError
 
+pytestmark = pytest.mark.fuzz
+
 #: A port that nobody listens at; a worker or a service would go on for ever.
 AWAY = "redis://:secretword@127.0.0.1:1/0"
 COMMANDS = sorted(set(command_line.cli.commands) - {"worker", "serve"})

@@ -18,6 +18,8 @@ from schemas.spec import ModelOptions, Spec
 from tests.unit.test_message import anything
 from tests.unit.test_run_records import places, replaced
 
+pytestmark = pytest.mark.fuzz
+
 BERT = {"model_type": "bert", "hidden_size": 8, "max_position_embeddings": 64, "architectures": ["BertModel"]}
 LIBRARY = "sentence_transformers.models"
 TEMPLATE = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "[CLS]"}}, {"Sequence": {"id": "A"}}]}

@@ -14,6 +14,8 @@ from schemas.payload import decode_payload, encode_payload
 from schemas.receipt import SourceRange
 from tests.unit.parts import a_payload
 
+pytestmark = pytest.mark.fuzz
+
 SOURCE = SourceRange(start=(0, 0, 0), end=(0, 3, 3))
 MIB = 1 << 20
 #: Knows the most that was taken of it; what came from it must not outlive it.

@@ -15,6 +15,8 @@ from tests.unit.test_message import anything
 from worker.runs import Runs
 from worker.settings import Refused, WorkerSettings
 
+pytestmark = pytest.mark.fuzz
+
 JOB = Job(run="run-1", job=3)
 
 

@@ -14,6 +14,8 @@ from tests.unit.source.corpora import all_rows, opened
 from tests.unit.source.test_every_format import ROWS, write
 from tests.unit.test_message import anything
 
+pytestmark = pytest.mark.fuzz
+
 KINDS = [".jsonl", ".csv", ".jsonl.gz", ".csv.zst", ".parquet", ".arrow"]
 SECRET = "secret words"
 ASKED: list[dict[str, Any]] = [{}, {"keep": ("year", "lang")}, {"text_column": "{lang}: {text}", "keep": ("id.x",)}]
