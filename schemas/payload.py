@@ -25,6 +25,10 @@ _PLAIN: tuple[Callable[[pa.DataType], bool], ...] = (
 )  # fmt: skip
 
 
+#: The rows of one job, and where they came from.
+Payload = tuple[pa.Table, SourceRange]
+
+
 def encode_payload(rows: pa.Table, source: SourceRange) -> bytes:
     """One job's rows, and where they came from; raises `UsageError` where they are more than a job may be."""
     schema = rows.schema.with_metadata({_SOURCE_KEY: source.model_dump_json()})
@@ -42,9 +46,7 @@ def encode_payload(rows: pa.Table, source: SourceRange) -> bytes:
     return payload
 
 
-def decode_payload(
-    data: bytes, *, most_rows: int, most_bytes: int = MOST_PAYLOAD_BYTES
-) -> tuple[pa.Table, SourceRange]:
+def decode_payload(data: bytes, *, most_rows: int, most_bytes: int = MOST_PAYLOAD_BYTES) -> Payload:
     """The rows of one job and where they came from; raises `PayloadError` where the bytes are no payload."""
     if len(data) > most_bytes:
         raise _too_large(len(data), most_bytes)

@@ -10,11 +10,12 @@ import os
 import time
 from collections.abc import Callable
 
-from schemas.errors import ModelError, VecmillError
+from schemas.errors import ModelError, PayloadError, VecmillError
 from schemas.job import Job
 from schemas.ledger import MAX_ATTEMPTS
-from schemas.payload import decode_payload
+from schemas.payload import Payload, decode_payload
 from schemas.receipt import Receipt
+from schemas.run import RunRecord
 from worker.encode import Effort, encode, encode_in_pieces
 from worker.engine import Embedder, Engine
 from worker.engine.panics import panics_told
@@ -98,10 +99,7 @@ class Pipeline:
         if durable is not None:
             return durable
         embedder = self._models.load(record.spec)
-        payload = self._ledger.payload(job)
-        if payload is None:
-            raise PayloadLost("the rows of this job are no longer in Redis")
-        rows, source = decode_payload(payload, most_rows=record.job_rows)
+        rows, source = self._rows(job, record)
         encoded, effort = self._encode(job, claim, embedder, embeddable(rows)["text"].to_pylist())
         facts = embedder.describe()
         receipt = Receipt(
@@ -110,6 +108,17 @@ class Pipeline:
             device=facts["device"], dtype=facts["dtype"],
         )  # fmt: skip
         return write_part(rows, encoded, record=record, receipt=effort.onto(receipt))
+
+    def _rows(self, job: Job, record: RunRecord) -> Payload:
+        try:
+            payload = self._ledger.payload(job)
+            if payload is None:
+                raise PayloadLost("the rows of this job are no longer in Redis")
+            return decode_payload(payload, most_rows=record.job_rows)
+        except PayloadError:
+            # As good as lost: the producer sends the rows again, from the source.
+            self._ledger.drop_payload(job)
+            raise
 
     def _encode(self, job: Job, claim: Claim, embedder: Embedder, texts: list[str]) -> tuple[Encoded, Effort]:
         if not is_suspect(claim.lost):

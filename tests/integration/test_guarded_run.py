@@ -16,6 +16,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 import redis
+from redis.exceptions import NoPermissionError
 
 from producer.embedded.redis_server import RedisServer
 from schemas.transport import QUEUE
@@ -180,7 +181,7 @@ def test_the_run_is_committed_and_nothing_was_denied(guarded: Guarded) -> None:
 )  # fmt: skip
 def test_a_command_beyond_the_rights_is_refused(guarded: Guarded, who: str, words: str) -> None:
     client = redis.Redis.from_url(guarded.urls[who])
-    with pytest.raises(redis.NoPermissionError):
+    with pytest.raises(NoPermissionError):
         client.execute_command(*words.split())
 
 

@@ -93,6 +93,9 @@ def test_hostile_values_fail_their_jobs_and_no_worker(
     assert peak_bytes(psutil.Process(worker.pid)) < before + MOST_PAYLOAD_BYTES // 2
     assert list((tmp_path / "outside").iterdir()) == []
 
+    for run in ("bomb", "garbage", "rows"):
+        wait_until(lambda run=run: not client.exists(RunKeys(run).payload(0)), or_ended=worker)
+
     # What is mended is done, by the same worker.
     client.set(RunKeys("garbage").payload(0), good)
     client.delete(RunKeys("garbage").leases)

@@ -95,6 +95,10 @@ class Ledger:
         # No more than was looked at, whatever is put there meanwhile.
         return bytes(self._redis.getrange(key, 0, size - 1)) if size else None
 
+    def drop_payload(self, job: Job) -> None:
+        """Take away what lies in the place of a job's rows, and is none."""
+        self._redis.delete(RunKeys(job.run).payload(job.job))
+
     def renew(self, run: str, jobs: list[int]) -> int:
         """Prolong the leases of these jobs; returns how many are still ours."""
         k = RunKeys(run)
