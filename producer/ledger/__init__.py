@@ -202,9 +202,9 @@ class Ledger:
         """Forget failed attempts and lost leases, so that dead jobs are tried again when the run is next driven."""
         self._redis.delete(*self._keys.of_its_attempts())
 
-    def forget(self) -> None:
-        """Take the run out of Redis; what workers still say of it falls on deaf ears."""
-        payloads = list(self._redis.scan_iter(match=f"{self._keys.run}:payload:*", count=1000))
+    def forget(self, *, most_jobs: int) -> None:
+        """Take a run of so many jobs at most out of Redis; what workers still say of it falls on deaf ears."""
+        payloads = map(self._keys.payload, range(most_jobs))
         with self._redis.pipeline() as pipe:
             pipe.delete(*self._keys.all_but_payloads(), self._keys.producer, *payloads)
             pipe.zrem(RUNS_KEY, self.run)

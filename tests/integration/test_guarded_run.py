@@ -174,7 +174,7 @@ def test_the_run_is_committed_and_nothing_was_denied(guarded: Guarded) -> None:
     [
         (who, words)
         for who in ("producer", "worker")
-        for words in ("FLUSHALL", "CONFIG GET *", "KEYS *", "SET other x", "EVAL return(1) 0", "ACL LIST")
+        for words in ("FLUSHALL", "CONFIG GET *", "KEYS *", "SCAN 0", "SET other x", "EVAL return(1) 0", "ACL LIST")
     ]
     + [("worker", "HSET vecmill:schedules x y"), ("worker", "ZADD vecmill:runs 1 x"), ("worker", "LPUSH other x")]
     + [("producer", "BRPOP vecmill:queue 1"), ("producer", "PUBLISH x y")],
