@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install check test demo models-doc bench clean
+.PHONY: help install check test fuzz demo models-doc bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,11 +20,16 @@ check: install ## format, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pip check
 
 test: install ## every test that needs no GPU; under 15 minutes on 2 cores
 	# Two processes, whatever the machine: tests start workers of their own. In the order they are collected, so that
 	# the long files come first and the short ones even out the end.
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not chaos and not gpu'
+
+FUZZ_EXAMPLES ?= 20000
+fuzz: install ## hours of hostile input: queue elements, payloads, records, models, sources, parts, command lines
+	VECMILL_HYPOTHESIS=fuzz VECMILL_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest -n 2 -m fuzz --timeout 0
 
 demo: install ## embed 10,500 docstrings with a real model, then search them
 	$(BIN)/python -m benchmarks.demo

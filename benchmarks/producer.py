@@ -23,7 +23,7 @@ from producer.jobs import JobLimits, cut
 from producer.plan import keys_of_source
 from producer.source import Source, open_source
 from producer.survey import survey
-from schemas.arrow import encode_payload
+from schemas.payload import encode_payload
 from schemas.run import RunRecord
 
 _LIMITS = JobLimits()

@@ -15,8 +15,8 @@ from typing import Any
 import redis
 
 from benchmarks.stub_worker import job_in
-from schemas.arrow import decode_payload
-from schemas.job import Job
+from schemas.job import MOST_JOB_ROWS, Job
+from schemas.payload import decode_payload
 from schemas.receipt import Receipt
 from schemas.transport import QUEUE
 from worker.leases import Leases
@@ -71,7 +71,7 @@ class SimulatedWorker:
             payload = self._ledger.payload(job)
             if payload is None:
                 return
-            rows, source = decode_payload(payload)
+            rows, source = decode_payload(payload, most_rows=MOST_JOB_ROWS)
             if self._speed:
                 time.sleep(len(rows) / self._speed)
         receipt = Receipt(

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.arrow import decode_payload
-from schemas.job import Job
+from schemas.job import MOST_JOB_ROWS, Job
+from schemas.payload import decode_payload
 from schemas.receipt import Receipt
 from schemas.run import RunRecord
 from schemas.transport import QUEUE
@@ -45,7 +45,7 @@ def do(ledger: Ledger, job: Job) -> None:
     if ledger.claim(job).verdict is not Verdict.GO or said is None or payload is None:
         return
     record = RunRecord.model_validate_json(said)
-    rows, source = decode_payload(payload)
+    rows, source = decode_payload(payload, most_rows=MOST_JOB_ROWS)
     receipt = Receipt(
         run=job.run, job=job.job, fingerprint=record.spec.fingerprint, source=source, rows=0,
         claimed_at=time.time(), durable_at=0.0, worker="stub", device="none", dtype="float32",

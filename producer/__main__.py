@@ -1,6 +1,7 @@
 """`vecmill`: the command line. The only place that turns errors into exit codes."""
 
 import logging
+import os
 import sys
 
 import click
@@ -14,7 +15,8 @@ from producer.commands.serve import serve
 from producer.commands.table import history, query, verify
 from producer.commands.upkeep import compact, restore, vacuum
 from producer.commands.worker import worker
-from schemas.errors import VecmillError
+from schemas.errors import UsageError, VecmillError
+from schemas.text import is_unicode
 
 _COMMANDS = [
     *(embed, worker, serve, schedule, status, runs, pause, resume, cancel, retry),
@@ -37,10 +39,18 @@ for _command in _COMMANDS:
     cli.add_command(_command)
 
 
+def check_words(words: list[str]) -> None:
+    """Refuse what was typed in another encoding: it could be no path in a table, and no message could show it."""
+    for number, word in enumerate(words):
+        if not is_unicode(word):
+            raise UsageError(f"argument {number} is not valid UTF-8", way_out="rename the file, or set LC_ALL=C.UTF-8")
+
+
 def main() -> None:
     """Run the command line; every error becomes a message that says what to do, and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
+        check_words(sys.argv)
         code = cli.main(standalone_mode=False)
     except VecmillError as error:
         click.echo(f"error: {error}", err=True)
@@ -56,6 +66,15 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)
+    except OSError as error:
+        click.echo(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", err=True)
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("VECMILL_DEBUG") == "1":
+            raise
+        click.echo(f"error: a fault of Vecmill's own, {type(error).__name__}; what is written stays", err=True)
+        click.echo("VECMILL_DEBUG=1 shows where, with values of yours, for a report", err=True)
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -111,7 +111,7 @@ def _embed(record: RunRecord, sample: Sample, broker: Broker, *, display: Displa
 def _forget(record: RunRecord, broker: Broker) -> None:
     # A Redis that is away now has nothing that a later attempt would take for its own: parts decide.
     with contextlib.suppress(*OUTAGE):
-        broker.ledger(record.run).forget()
+        broker.ledger(record.run).forget(most_jobs=record.rows)
 
 
 def _sweep(record: RunRecord) -> None:

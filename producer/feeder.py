@@ -6,8 +6,8 @@ from producer.jobs import CutJob, JobLimits, cut
 from producer.ledger import Ledger, Progress
 from producer.source import Cursor, Rows
 from producer.window import Window, window
-from schemas.arrow import encode_payload
 from schemas.ledger import DEAD, DONE
+from schemas.payload import encode_payload
 from schemas.receipt import Receipt
 
 #: The states of jobs that need no rows any more.

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -18,12 +19,11 @@ def jobs_waiting(client: redis.Redis, run: str) -> set[int]:
     raw: Any = client
     found = set()
     for element in raw.lrange(QUEUE, 0, -1):
-        try:
+        # Whatever bytes can provoke: too deep, too large, of another shape.
+        with suppress(Exception):
             _, named, _ = json.loads(base64.b64decode(json.loads(element)["body"]))
             if named["run"] == run:
                 found.add(int(named["job"]))
-        except Exception:  # whatever bytes can provoke: too deep, too large, of another shape
-            continue
     return found
 
 

@@ -41,13 +41,20 @@ def find(run_or_table: str) -> RunRecord:
             return record
         raise UsageError(f"no run is recorded in {run_or_table}", way_out=f"vecmill embed ... --to {run_or_table}")
     note = _note(run_or_table)
-    if note.exists():
-        found = read_record(json.loads(note.read_text())["table"], run_or_table)
-        if found is not None:
-            return found
+    table = _noted(note)
+    found = None if table is None else read_record(table, run_or_table)
+    if found is not None:
+        return found
     raise UsageError(
         f"no run {run_or_table!r} is known on this machine", way_out="name its table instead: vecmill resume TABLE"
     )
+
+
+def _noted(note: Path) -> str | None:
+    try:
+        return str(json.loads(note.read_text())["table"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def state_folder() -> Path:

@@ -138,7 +138,7 @@ def check_source(record: RunRecord) -> Rows:
 
 def absolute_source(request: EmbedRequest) -> EmbedRequest:
     """The request with source paths that do not depend on where the command was typed."""
-    paths = tuple(str(Path(path).expanduser().absolute()) for path in request.source.paths)
+    paths = tuple(str(Path(os.path.expanduser(path)).absolute()) for path in request.source.paths)
     return request.model_copy(update={"source": request.source.model_copy(update={"paths": paths})})
 
 

@@ -23,12 +23,12 @@ _SUSPECTS = 1_000
 _SAME_HASH = f"""
     SELECT hash FROM (SELECT hash(id) AS hash FROM ids WHERE id IS NOT NULL)
     GROUP BY hash HAVING count(*) > 1 LIMIT {_SUSPECTS}
-"""
+"""  # noqa: S608 - its numbers are the ones above
 #: Two ids may share a hash by chance (one chance in 40 for a billion ids), so the ids themselves decide.
 _SAME_ID = f"""
     SELECT id, count(*) AS times FROM ids WHERE hash(id) IN (SELECT unnest($suspects))
     GROUP BY id HAVING times > 1 ORDER BY times DESC, id LIMIT {_SHOWN}
-"""
+"""  # noqa: S608
 
 
 class Survey(Record):

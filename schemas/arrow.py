@@ -1,15 +1,12 @@
-"""The Arrow schemas of a job's payload and of a part, and how a payload travels.
+"""The Arrow schemas of a job's payload and of a part.
 
-A payload is one Arrow IPC stream, zstd: the rows of one job, in order. A row that cannot be embedded
-(a null text, say) travels too, with a `problem`, so that it is recorded where its neighbours arrive.
+A row that cannot be embedded (a null text, say) is in a payload, too, with a `problem`, so that it is recorded where
+its neighbours arrive.
 """
 
 import pyarrow as pa
 
-from schemas.receipt import SourceRange
 from schemas.store import Store
-
-_SOURCE_KEY = b"vecmill.source"
 
 
 def vector_type(store: Store) -> pa.ListType:
@@ -81,21 +78,3 @@ def kept_fields(payload: pa.Schema) -> list[pa.Field]:
     """The kept source columns of a payload's schema."""
     ours = {*PAYLOAD_COLUMNS, *(field.name for field in _SPAN)}
     return [field for field in payload if field.name not in ours]
-
-
-def encode_payload(rows: pa.Table, source: SourceRange) -> bytes:
-    """One job's rows, and where they came from, as an Arrow IPC stream, zstd."""
-    schema = rows.schema.with_metadata({_SOURCE_KEY: source.model_dump_json()})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        writer.write_table(rows.cast(schema))
-    return bytes(sink.getvalue())
-
-
-def decode_payload(data: bytes) -> tuple[pa.Table, SourceRange]:
-    """The rows of one job and where they came from; raises ValueError where the bytes are no payload."""
-    rows = pa.ipc.open_stream(pa.py_buffer(data)).read_all().combine_chunks()
-    source = (rows.schema.metadata or {}).get(_SOURCE_KEY)
-    if source is None or rows.schema.names[: len(_PAYLOAD)] != list(PAYLOAD_COLUMNS):
-        raise ValueError(f"not a job's payload: its columns are {rows.schema.names}")
-    return rows.replace_schema_metadata(None), SourceRange.model_validate_json(source)

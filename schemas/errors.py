@@ -6,6 +6,7 @@ VecmillError            something stopped the work; exit code 1
 │   ├── ModelError      the model: unknown, incomplete, or of a kind that would give wrong vectors
 │   └── TableError      the table: unwritable, made with other columns, of another fingerprint
 ├── BrokerError         Redis cannot be reached, refuses, or is set up in a way that loses jobs
+├── PayloadError        what Redis holds as the rows of a job is none, or more than a worker takes
 ├── BucketError         an object store cannot be reached or refuses; what is in it stays as it is
 └── RunFailed           the run stopped before its commit; what is done is kept, and it can be resumed
     └── RunTaken        another process drives the run: nothing is wrong with it
@@ -48,6 +49,10 @@ class TableError(UsageError):
 
 class BrokerError(VecmillError):
     """Redis cannot be used."""
+
+
+class PayloadError(VecmillError):
+    """What Redis holds as the rows of a job cannot be used."""
 
 
 class BucketError(VecmillError):

@@ -14,6 +14,9 @@ from schemas.record import Record
 #: The longest run id, and what one may hold: it becomes a folder name and part of Redis keys.
 RUN_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
 
+#: However a run is cut: a worker makes room for a vector of each row.
+MOST_JOB_ROWS = 65_536
+
 RunId = Annotated[str, StringConstraints(pattern=RUN_ID_PATTERN)]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import ModelError
-from schemas.model_files import read_object
+from schemas.model_files import read_object, read_words
 from schemas.spec import Task
 
 #: What a template that takes the parts of a message one by one is known by, and families that take text all the same.
@@ -22,7 +22,7 @@ def chat_template(folder: Path) -> str:
     """The template of the tokenizer in `folder`, or ""."""
     file = folder / "chat_template.jinja"
     if file.exists():
-        return file.read_text(encoding="utf-8")
+        return read_words(file)
     template = read_object(folder / "tokenizer_config.json").get("chat_template")
     if isinstance(template, list):
         template = next((entry.get("template") for entry in template if entry.get("name") == "default"), None)

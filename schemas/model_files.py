@@ -6,10 +6,12 @@ Knows no key of any file; what the keys mean is in the modules that read them.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from schemas.errors import ModelError
+from schemas.errors import ModelError, VecmillError
+from schemas.special_file import special
 
 #: Which files of a folder decide vectors. Exports (onnx, openvino) lie in folders of their own, which no module names.
 _DECIDING = ("*.json", "*.txt", "*.model", "*.safetensors", "*.py")
@@ -19,14 +21,42 @@ _FALLBACK_WEIGHTS = ("pytorch_model*.bin", "adapter_model.bin")
 _IDLE = (".*", "*.md", "LICENSE*")
 
 
+@contextmanager
+def understood(folder: Path) -> Iterator[None]:
+    """For those who read what the files say: a value that cannot be meant is the model's fault, whatever it breaks."""
+    try:
+        yield
+    except VecmillError:
+        raise
+    except Exception as cause:
+        raise ModelError(
+            f"the files of {folder} do not say what a model's files say ({type(cause).__name__}: {cause})",
+            way_out="fetch the model again",
+        ) from cause
+
+
 def read_json(path: Path) -> Any:
     """The content of a JSON file, or None where there is no such file."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_words(path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as cause:
         raise ModelError(f"{path} cannot be read as JSON: {cause}", way_out="fetch the model again") from cause
+    except RecursionError:
+        raise ModelError(f"{path} is nested too deep", way_out="fetch the model again") from None
+
+
+def read_words(path: Path) -> str:
+    """The text of a file of a model; raises `OSError` or `ValueError` where there is none to read."""
+    check_file(path)
+    return path.read_text(encoding="utf-8")
+
+
+def check_file(path: Path) -> None:
+    """Refuse what would keep its reader waiting."""
+    if found := special(path):
+        raise ModelError(f"{path} is {found}, not a file", way_out="fetch the model again")
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -58,13 +88,16 @@ def content_of(folder: Path, module_paths: Iterable[str], *, every: bool = False
 
 
 def _deciding_files(folder: Path, module_paths: Iterable[str], files_in: Callable[[Path], Iterator[Path]]) -> set[Path]:
-    found = set(files_in(folder))
+    places = [folder]
     for name in module_paths:
         if name not in ("", "."):
             inner = folder / name
-            for place in [inner, *(path for path in inner.rglob("*") if path.is_dir())]:
-                found.update(files_in(place))
-    return found
+            places += [inner, *(path for path in inner.rglob("*") if path.is_dir())]
+    for place in places:
+        # Those that load the model may open any of them.
+        for path in place.glob("*"):
+            check_file(path)
+    return {path for place in places for path in files_in(place)}
 
 
 def _deciding_in(place: Path) -> Iterator[Path]:

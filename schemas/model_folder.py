@@ -7,28 +7,41 @@ from pathlib import Path
 
 from schemas.errors import ModelError
 from schemas.model_adapter import Find, adapted, base_of, content_in, find_folder, is_adapter
-from schemas.model_chat import chat_template, with_task
+from schemas.model_chat import chat_template
 from schemas.model_checks import check_complete, check_usable, code_warning, end_token_warning, without_idle_layers
-from schemas.model_files import read_object
+from schemas.model_files import read_object, understood
 from schemas.model_first import length_of
-from schemas.model_modules import has_routes, raw_modules, read_modules
+from schemas.model_modules import raw_modules, read_modules
 from schemas.model_own import check_own
 from schemas.model_prompt import resolve_prompt, unchosen_prompts
 from schemas.model_shape import width_of
-from schemas.spec import Choices, ModelOptions, Module, Spec, Task
+from schemas.spec import Choices, ModelOptions, Module, Spec
 
 _UNTRAINED = "no modules.json: the model was not trained for sentences; pooling {} was chosen by rule"
 _CUT = "vectors are cut after the model's own normalization and so are not of unit length; --normalize makes them so"
 _CHAT = "no modules.json, but a chat template: texts are put into it as messages, as in sentence-transformers"
-#: A request that leaves all open.
-_NOTHING = ModelOptions(model="")
 
 
-def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None, find: Find = find_folder) -> Spec:
+def resolve(
+    folder: Path, options: ModelOptions, *, revision: str | None = None, find: Find = find_folder, content: str = ""
+) -> Spec:
     """How a text becomes a vector with the model in `folder`; `revision` is its commit where it came from a hub.
 
-    `find` says where the base model of an adapter lies.
+    `find` says where the base model of an adapter lies; `content` is the identity of its files where that is known.
     """
+    with understood(folder):
+        return sound(_resolved(folder, options, revision, find, content))
+
+
+def sound(spec: Spec) -> Spec:
+    """A spec whose values are what they should be, and stay so on their way to a worker; a ValueError otherwise."""
+    again = Spec.model_validate_json(spec.model_dump_json())
+    if again.fingerprint != spec.fingerprint:
+        raise ValueError("a number that JSON has no word for")
+    return again
+
+
+def _resolved(folder: Path, options: ModelOptions, revision: str | None, find: Find, content: str) -> Spec:
     _check_model(folder)
     warnings: list[str] = []
     modules = read_modules(folder, options.task, warnings)
@@ -60,7 +73,7 @@ def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None,
         revision=revision,
         base=base.name if base else None,
         base_revision=base.commit if base else None,
-        content=content_in(folder, revision, modules, base),
+        content=content or content_in(folder, revision, modules, base),
         modules=modules,
         prompt=resolve_prompt(options, saved),
         max_tokens=length.max_tokens,
@@ -70,52 +83,13 @@ def resolve(folder: Path, options: ModelOptions, *, revision: str | None = None,
         warnings=tuple(filter(None, warnings)),
         choices=Choices().made_by(options),
     )
-    spec = _ending(spec, folder, dims=options.dims or saved.get("truncate_dim"), normalize=options.normalize)
+    spec = ending(spec, folder, dims=options.dims or saved.get("truncate_dim"), normalize=options.normalize)
     if spec.truncate_dims and not spec.normalize and spec.modules[-1].kind == "Normalize":
         return spec.model_copy(update={"warnings": (*spec.warnings, _CUT)})
     return spec
 
 
-def vary(spec: Spec, folder: Path, options: ModelOptions, *, find: Find = find_folder) -> Spec:
-    """The same model with another prompt or another end; what `options` leaves open stays as it is.
-
-    Looks at the prompt, prompt_name, task, dims and normalize of `options`, at nothing else. Where the task decides
-    the modules, another task is another spec.
-    """
-    options = options.model_copy(update={"pooling": None, "max_tokens": None})
-    if options.task is not None and has_routes(folder):
-        return _other_route(spec, folder, options, find)
-    spec = spec.model_copy(update={"choices": spec.choices.made_by(options)})
-    normalize = options.normalize if options.normalize is not None else (spec.normalize or None)
-    if (options.prompt, options.prompt_name, options.task) != (None, None, None):
-        saved = read_object(folder / "config_sentence_transformers.json")
-        told = tuple(warning for warning in spec.warnings if warning != unchosen_prompts(_NOTHING, saved))
-        changed = {"prompt": resolve_prompt(options, saved), "warnings": told}
-        spec = spec.model_copy(update=changed | {"modules": _for_task(spec, folder, options.task)})
-    return _ending(spec, folder, dims=options.dims or spec.truncate_dims, normalize=normalize)
-
-
-def _for_task(spec: Spec, folder: Path, task: Task | None) -> tuple[Module, ...]:
-    """The modules for a task, which a chat template may ask for."""
-    first = spec.modules[0]
-    if "message" not in first.config:
-        return spec.modules
-    message = with_task(first.config["message"], folder / first.path, task)
-    return (first.model_copy(update={"config": {**first.config, "message": message}}), *spec.modules[1:])
-
-
-def _other_route(spec: Spec, folder: Path, options: ModelOptions, find: Find) -> Spec:
-    """The spec of the task of `options`, with all that was chosen for this one."""
-    choices = spec.choices.made_by(options)
-    asked = choices.model_dump()
-    if not any(module.kind == "Pooling" for module in read_modules(folder, options.task, [])):
-        asked["pooling"] = None  # Chosen for the routes that pool tokens.
-    kept = {"model": spec.model, "dtype": spec.dtype, "trust_remote_code": spec.trust_remote_code}
-    other = resolve(folder, options.model_copy(update=asked | kept), revision=spec.revision, find=find)
-    return other.model_copy(update={"choices": choices})
-
-
-def _ending(spec: Spec, folder: Path, *, dims: int | None, normalize: bool | None) -> Spec:
+def ending(spec: Spec, folder: Path, *, dims: int | None, normalize: bool | None) -> Spec:
     """Cut after the saved modules, then make unit length; `normalize` False also takes out a saved Normalize."""
     modules = tuple(module for module in spec.modules if normalize is not False or module.kind != "Normalize")
     width = width_of(folder, modules)

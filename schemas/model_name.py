@@ -1,5 +1,6 @@
 """What a model's name means: a folder, or a repository of the hub."""
 
+import os
 from pathlib import Path
 
 from schemas.errors import ModelError
@@ -7,10 +8,10 @@ from schemas.errors import ModelError
 
 def folder_named(model: str) -> Path | None:
     """The folder of this name, or None where the name is a hub id; a ModelError where it can be neither."""
-    folder = Path(model).expanduser()
-    if folder.is_dir():
+    folder = Path(os.path.expanduser(model))
+    if os.path.isdir(folder):
         return folder.resolve()
-    if folder.exists() or model.startswith((".", "/", "~")) or model.count("/") > 1:
+    if os.path.exists(folder) or model.startswith((".", "/", "~")) or model.count("/") > 1:
         raise ModelError(f"{model} is no folder", way_out="give a folder that holds a model, or a hub id like org/name")
     return None
 

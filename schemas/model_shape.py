@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from schemas.errors import ModelError
-from schemas.model_files import read_object
+from schemas.model_files import check_file, read_object
 from schemas.model_own import is_own, own_width
 from schemas.spec import Module
 
 _HIDDEN_KEYS = ("hidden_size", "d_model", "dim", "n_embd")
+#: As safetensors itself has it.
+_MOST_HEAD_BYTES = 100_000_000
 _TABLES = ("embedding.weight", "embeddings", "emb_layer.weight")
 
 
@@ -94,8 +96,7 @@ def _bag(place: Path, _: tuple[Module, ...]) -> Shape:
 def _table_width(place: Path, modules: tuple[Module, ...]) -> int:
     path = place / "model.safetensors"
     if path.exists():
-        with path.open("rb") as file:
-            head = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        head = _weights_head(path)
         return next(int(head[name]["shape"][1]) for name in _TABLES if name in head)
     told = (module.config.get("in_features", module.config.get("dimension")) for module in modules[1:])
     width = next((value for value in told if value), read_object(place / "config.json").get("hidden_dim"))
@@ -103,6 +104,16 @@ def _table_width(place: Path, modules: tuple[Module, ...]) -> int:
     if not isinstance(width, int):
         raise ModelError(f"how wide the vectors of {place} are is not said", way_out="save it as model.safetensors")
     return width
+
+
+def _weights_head(path: Path) -> dict[str, Any]:
+    check_file(path)
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size > _MOST_HEAD_BYTES:
+            raise ModelError(f"{path} is no safetensors file", way_out="fetch the model again")
+        head: dict[str, Any] = json.loads(file.read(size))
+        return head
 
 
 _FIRST: dict[str, Callable[[Path, tuple[Module, ...]], Shape]] = {

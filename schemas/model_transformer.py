@@ -33,6 +33,8 @@ _TRANSFORMER_NEUTRAL: dict[str, tuple[Any, ...]] = {
     "query_expansion": (None,),
 }
 _USUAL = {"method": "forward", "method_output_name": "last_hidden_state"}
+#: A model's own file must not be able to switch on its own code, or somebody's of a hub, or unpickling.
+_SWITCHES = frozenset({"trust_remote_code", "weights_only", "use_kernels", "allow_all_kernels", "kernel_config"})
 _METHODS = ("forward", "get_text_features")
 
 
@@ -81,5 +83,4 @@ def _output(entry: dict[str, Any], name: str | None) -> dict[str, Any]:
 
 
 def _without_trust(arguments: dict[str, Any]) -> dict[str, Any]:
-    # A model's own file must not be able to switch on its own code.
-    return {key: value for key, value in arguments.items() if key != "trust_remote_code"}
+    return {key: value for key, value in arguments.items() if key not in _SWITCHES}

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.job import RunId
+from schemas.job import MOST_JOB_ROWS, RunId
 from schemas.receipt import FORMAT_VERSION
 from schemas.record import Record
 from schemas.spec import Spec
@@ -91,7 +91,7 @@ class RunRecord(Record):
     mode: Mode = "upsert"
     rows: int = Field(ge=0)
     source_state: str
-    job_rows: int = Field(gt=0)
+    job_rows: int = Field(gt=0, le=MOST_JOB_ROWS)
     base_version: int | None = None
     ranges: Ranges | None = None
     sample_of: RunId | None = None

@@ -73,10 +73,10 @@ class Spec(Record):
     content: str
     modules: tuple[Module, ...]
     prompt: str = ""
-    max_tokens: int | None = None
-    truncate_dims: int | None = None
+    max_tokens: int | None = Field(default=None, gt=0)
+    truncate_dims: int | None = Field(default=None, gt=0)
     normalize: bool = False
-    dims: int
+    dims: int = Field(gt=0)
     dtype: Dtype = "auto"
     trust_remote_code: bool = False
     warnings: tuple[str, ...] = ()

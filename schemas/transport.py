@@ -1,7 +1,11 @@
 """What both sides of the queue must agree on, as plain data: names and Celery settings."""
 
+import json
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from pydantic import TypeAdapter
 
 TASK_NAME = "vecmill.embed"
 QUEUE = "vecmill:queue"
@@ -33,6 +37,21 @@ CELERY_SETTINGS: dict[str, Any] = {
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
 }
+
+
+def as_list(items: Iterable[str]) -> str:
+    """Some names as one variable of the environment, whatever letters they have."""
+    names = list(items)
+    return json.dumps(names) if names else ""
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The names that `as_list` put there, or a person, who separates them by commas; raises ValueError."""
+    found = _LIST.validate_json(text) if text.startswith('["') else text.split(",")
+    return tuple(item for item in found if item)
+
+
+_LIST: TypeAdapter[list[str]] = TypeAdapter(list[str])
 
 #: What `rediss://` means to both clients unless the address says otherwise; kombu alone would verify nothing.
 _VERIFIED = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true"}

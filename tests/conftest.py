@@ -6,7 +6,9 @@ from hypothesis import settings
 
 # A deadline is an assertion about time, and machines are shared.
 settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# `make fuzz`: many examples, none of them twice a day.
+settings.register_profile("fuzz", deadline=None, max_examples=int(os.environ.get("VECMILL_FUZZ_EXAMPLES", "20000")))
+settings.load_profile(os.environ.get("VECMILL_HYPOTHESIS", "untimed"))
 # Before anything imports huggingface_hub, which reads it once; child processes inherit it.
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Before anything imports torch: two OpenMP threads collapse where another process needs a core.

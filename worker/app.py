@@ -27,7 +27,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-app = Celery("vecmill", set_as_current=False)
+
+class _App(Celery):
+    """Checks certificates wherever the broker's address comes from: the environment, a file, or `celery -b`."""
+
+    def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
+        return super().connection_for_read(verified(url or self.conf.broker_read_url), **options)
+
+    def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
+        return super().connection_for_write(verified(url or self.conf.broker_write_url), **options)
+
+
+app = _App("vecmill", set_as_current=False)
 app.conf.update(
     CELERY_SETTINGS,
     broker_transport="worker.transport:Transport",

@@ -8,6 +8,7 @@ import numpy as np
 
 from schemas.receipt import Receipt, StageSeconds
 from worker.engine import Embedder, Engine, Work
+from worker.engine.each_text import tokens_of_each
 from worker.output.part import Encoded, Failure
 from worker.suspects import Span, pieces, rows_at_fault
 
@@ -41,20 +42,21 @@ def encode(engine: Engine, embedder: Embedder, texts: list[str]) -> tuple[Encode
     """All texts in one go, in batches that other jobs share; a text that comes again is encoded once."""
     clock = time.perf_counter()
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-    tokens = embedder.tokens(list(places))
+    tokens, unread = tokens_of_each(embedder, list(places))
     tokenize_seconds = time.perf_counter() - clock
     done = engine.submit(embedder, tokens).result()
     effort = Effort(done.work, tokenize_seconds, len(texts) - len(places))
     lengths = tokens.lengths.astype(np.int32)
+    failed = _failures("encode", done.failures) | _failures("tokenize", unread)
     if not effort.duplicates:
-        return Encoded(done.vectors, lengths, tokens.truncated, _failures(done.failures)), effort
+        return Encoded(done.vectors, lengths, tokens.truncated, failed), effort
     of_row = np.fromiter((places[text] for text in texts), dtype=np.intp, count=len(texts))
-    failures = {row: done.failures[place] for row, place in enumerate(of_row.tolist()) if place in done.failures}
-    return Encoded(done.vectors[of_row], lengths[of_row], tokens.truncated[of_row], _failures(failures)), effort
+    failures = {row: failed[place] for row, place in enumerate(of_row.tolist()) if place in failed}
+    return Encoded(done.vectors[of_row], lengths[of_row], tokens.truncated[of_row], failures), effort
 
 
-def _failures(reasons: dict[int, str]) -> dict[int, Failure]:
-    return {row: Failure("encode", reason) for row, reason in reasons.items()}
+def _failures(reason: str, details: dict[int, str]) -> dict[int, Failure]:
+    return {row: Failure(reason, detail) for row, detail in details.items()}
 
 
 def encode_in_pieces(

@@ -10,13 +10,15 @@ import os
 import time
 from collections.abc import Callable
 
-from schemas.arrow import decode_payload
-from schemas.errors import ModelError, VecmillError
+from schemas.errors import ModelError, PayloadError, VecmillError
 from schemas.job import Job
 from schemas.ledger import MAX_ATTEMPTS
+from schemas.payload import Payload, decode_payload
 from schemas.receipt import Receipt
+from schemas.run import RunRecord
 from worker.encode import Effort, encode, encode_in_pieces
 from worker.engine import Embedder, Engine
+from worker.engine.panics import panics_told
 from worker.leases import Leases
 from worker.ledger import Claim, Ledger, Verdict
 from worker.models import Models
@@ -78,7 +80,8 @@ class Pipeline:
 
     def _attempt(self, job: Job, claim: Claim) -> str:
         try:
-            receipt = self._embed(job, claim)
+            with panics_told("a library"):
+                receipt = self._embed(job, claim)
         except Exception as error:
             self._give_back(job, claim, error)
             return "given back"
@@ -91,15 +94,12 @@ class Pipeline:
         if is_suspect(claim.lost):
             check_hope(spans(claim.deaths))
             self._announce(job, AROUND)
-        record = self._runs.record(job.run)
+        record = self._runs.record(job)
         durable = durable_receipt(os.path.join(record.table, job.part), record)
         if durable is not None:
             return durable
         embedder = self._models.load(record.spec)
-        payload = self._ledger.payload(job)
-        if payload is None:
-            raise PayloadLost("the rows of this job are no longer in Redis")
-        rows, source = decode_payload(payload)
+        rows, source = self._rows(job, record)
         encoded, effort = self._encode(job, claim, embedder, embeddable(rows)["text"].to_pylist())
         facts = embedder.describe()
         receipt = Receipt(
@@ -108,6 +108,17 @@ class Pipeline:
             device=facts["device"], dtype=facts["dtype"],
         )  # fmt: skip
         return write_part(rows, encoded, record=record, receipt=effort.onto(receipt))
+
+    def _rows(self, job: Job, record: RunRecord) -> Payload:
+        try:
+            payload = self._ledger.payload(job)
+            if payload is None:
+                raise PayloadLost("the rows of this job are no longer in Redis")
+            return decode_payload(payload, most_rows=record.job_rows)
+        except PayloadError:
+            # As good as lost: the producer sends the rows again, from the source.
+            self._ledger.drop_payload(job)
+            raise
 
     def _encode(self, job: Job, claim: Claim, embedder: Embedder, texts: list[str]) -> tuple[Encoded, Effort]:
         if not is_suspect(claim.lost):

@@ -12,6 +12,7 @@ from schemas.files.address import is_remote, normal, within
 from schemas.record import Record
 from schemas.run import RunRecord
 from schemas.spec import Spec
+from schemas.transport import listed
 
 
 class Refused(VecmillError):
@@ -30,7 +31,7 @@ class WorkerSettings(Record):
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "WorkerSettings":
-        """Read `VECMILL_*`; lists are separated by commas."""
+        """Read `VECMILL_*`; lists are separated by commas, or JSON where a name has one."""
         url = env.get("VECMILL_BROKER_URL")
         if not url:
             raise UsageError("no broker: VECMILL_BROKER_URL is not set", way_out="vecmill worker --broker redis://...")
@@ -56,25 +57,31 @@ class WorkerSettings(Record):
         for path in _paths_in(record.spec):
             if PurePath(path).is_absolute() or ".." in PurePath(path).parts:
                 raise Refused(f"{path!r} leads out of the folder of {record.spec.model!r}", way_out="start a new run")
-        self._check_table(record.table)
+        self.check_place(record.table)
         if record.spec.trust_remote_code and not self.trust_remote_code:
             raise Refused(
                 f"the model {record.spec.model!r} brings code of its own, which this worker does not run",
                 way_out="vecmill worker --trust-remote-code, if you trust that code",
             )
 
-    def _check_table(self, table: str) -> None:
+    def check_place(self, place: str) -> None:
+        """Raise `Refused` where a table, or a file of one, lies outside the allowed roots; links are followed."""
         try:
-            allowed = any(within(table, root) for root in self.allow_roots)
+            allowed = any(within(place, root) for root in self.allow_roots)
         except UsageError as error:
             raise Refused(str(error)) from error
         except (ValueError, OSError, RuntimeError) as error:  # a NUL, a loop of links
-            raise Refused(f"{table!r} is no place for a table: {error}") from error
-        if not allowed:
-            raise Refused(
-                f"this worker may not write to {table} (allowed: {', '.join(self.allow_roots)})",
-                way_out=f"vecmill worker --allow-root {os.path.dirname(table)}",
-            )
+            raise Refused(f"{place!r} is no place for a table: {error}") from error
+        if allowed:
+            return
+        linked = not is_remote(place) and os.path.realpath(place) != os.path.abspath(place)
+        raise Refused(
+            f"this worker may not write to {place}{', which is behind a link' if linked else ''} "
+            f"(allowed: {', '.join(self.allow_roots)})",
+            way_out=f"vecmill worker --allow-root {os.path.dirname(place)}"
+            if not linked
+            else "see where the link leads",
+        )
 
 
 def _paths_in(spec: Spec) -> Iterator[str]:
@@ -89,4 +96,7 @@ def _paths_in(spec: Spec) -> Iterator[str]:
 
 
 def _list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
-    return tuple(item for item in env.get(name, "").split(",") if item)
+    try:
+        return listed(env.get(name, ""))
+    except ValueError as error:
+        raise UsageError(f"{name} begins as a JSON list, but is none", way_out=f'{name}=["one","two"]') from error

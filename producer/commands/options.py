@@ -6,6 +6,7 @@ from typing import Any, get_args
 import click
 from rich.console import Console
 
+from producer.broker import without_password
 from producer.display import Display, open_display
 from producer.request import Where
 from schemas.spec import Dtype, ModelOptions, PoolingMode, Task
@@ -48,7 +49,21 @@ model_options = together(
     trust_option,
 )  # fmt: skip
 
-broker_option = click.option("--broker", metavar="URL", help="redis://...; else VECMILL_BROKER_URL; else embedded.")
+
+def _without_secret(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
+    if url is not None and without_password(url) != url:
+        click.echo(
+            "warning: every user of this machine can read the password in --broker; put the address into "
+            "VECMILL_BROKER_URL instead",
+            err=True,
+        )
+    return url
+
+
+broker_option = click.option(
+    "--broker", metavar="URL", callback=_without_secret,
+    help="redis://...; else VECMILL_BROKER_URL, which is the place for one with a password; else embedded.",
+)  # fmt: skip
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 where_options = together(
     broker_option,

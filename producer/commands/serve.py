@@ -1,7 +1,9 @@
 """`vecmill serve`: the producer as a service, for schedules, detached runs, and runs whose producer died."""
 
+import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +22,9 @@ from schemas.errors import RunTaken, UsageError, VecmillError
 from schemas.run import RunRecord
 
 _LOOK_SECONDS = 2.0
+#: A run that ends in an error that is none of ours is tried so often, each time it is found without a producer.
+_MOST_TRIES = 3
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -28,7 +33,8 @@ def serve(broker: str | None) -> int:
     r"""Fire schedules, carry out detached runs, and take over runs whose producer is gone, until interrupted.
 
     \b
-    vecmill serve --broker redis://:secret@queue-host:6379/0
+    export VECMILL_BROKER_URL=redis://:secret@queue-host:6379/0
+    vecmill serve
     """
     url = Where(broker=broker).broker_url
     if url is None:
@@ -38,8 +44,8 @@ def serve(broker: str | None) -> int:
     while True:
         try:
             service.look()
-        except OUTAGE as error:
-            click.echo(f"Redis does not answer ({error}); waiting for it", err=True)
+        except redis.RedisError as error:
+            click.echo(f"Redis does not do what it is asked ({error}); waiting for it", err=True)
         time.sleep(_LOOK_SECONDS)
 
 
@@ -51,6 +57,7 @@ class _Service:
         self._broker = Broker(url)
         self._scheduler = Scheduler(self._broker, Lines(Console(stderr=True)))
         self._working: dict[str, threading.Thread] = {}
+        self._tried: Counter[str] = Counter()
 
     def look(self) -> None:
         """Fire what is due, and take what nobody drives."""
@@ -69,10 +76,13 @@ class _Service:
 
     def _orphan(self, run: str) -> RunRecord | None:
         ledger = self._broker.ledger(run)
-        progress = ledger.progress()
-        if progress is None or progress.state != "running" or ledger.holder() is not None:
-            return None
-        record = ledger.record()
+        try:
+            progress = ledger.progress()
+            if progress is None or progress.state != "running" or ledger.holder() is not None:
+                return None
+            record = ledger.record()
+        except redis.ResponseError:
+            return None  # Somebody else's value under a name of ours.
         # A sample is embedded again by whoever takes over the run that it is for.
         return None if record is None or record.sample_of is not None else record
 
@@ -86,6 +96,15 @@ class _Service:
         except VecmillError as error:
             display.say(f"run {record.run}: {error}")
             self._mark_failed(record.run, str(error))
+        except OUTAGE as error:
+            display.say(f"run {record.run}: Redis does not answer ({error}); it is taken up again")
+        except Exception as error:  # a fault of ours or of a library: it may pass, but not be tried for ever
+            self._tried[record.run] += 1
+            reason = f"{type(error).__name__} in the service, {self._tried[record.run]} times: see its log"
+            log.exception("run %s: a try of %d ended unexpectedly", record.run, _MOST_TRIES)
+            if self._tried[record.run] >= _MOST_TRIES:
+                del self._tried[record.run]
+                self._mark_failed(record.run, reason)
 
     def _mark_failed(self, run: str, reason: str) -> None:
         ledger = self._broker.ledger(run)

@@ -11,6 +11,7 @@ from producer.embedded.workers import JOBS_IN_FLIGHT, JOBS_IN_FLIGHT_GPU, worker
 from producer.request import Where
 from schemas.errors import UsageError
 from schemas.files.address import normal
+from schemas.transport import as_list
 
 
 @click.command()
@@ -33,7 +34,8 @@ def worker(
     r"""Start one worker on this machine: one per GPU, or one per CPU core.
 
     \b
-    vecmill worker --broker redis://:secret@queue-host:6379/0 --device cuda:0 --allow-root /data/embeddings
+    export VECMILL_BROKER_URL=redis://:secret@queue-host:6379/0
+    vecmill worker --device cuda:0 --allow-root /data/embeddings
     """
     url = Where(broker=broker).broker_url
     if url is None:
@@ -43,9 +45,9 @@ def worker(
     settings = {
         "VECMILL_BROKER_URL": url,
         "VECMILL_DEVICE": device,
-        "VECMILL_ALLOW_MODELS": ",".join(models if isinstance(models, tuple) else ()),
+        "VECMILL_ALLOW_MODELS": as_list(models if isinstance(models, tuple) else ()),
         # Absolute, since the worker runs in a folder of its own.
-        "VECMILL_ALLOW_ROOTS": ",".join(map(normal, roots if isinstance(roots, tuple) and roots else (".",))),
+        "VECMILL_ALLOW_ROOTS": as_list(map(normal, roots if isinstance(roots, tuple) and roots else (".",))),
         "VECMILL_TRUST_REMOTE_CODE": "1" if allowed["trust_remote_code"] else "0",
     }
     # Celery imports from where it runs, and the current folder may hold a `worker.py` of its own.

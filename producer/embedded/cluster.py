@@ -1,5 +1,6 @@
 """The private Redis and the workers of one embedded run, started and ended together."""
 
+import glob
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,6 +11,7 @@ from producer.embedded.machine import Crew
 from producer.embedded.redis_server import RedisServer
 from producer.embedded.workers import LocalWorkers
 from schemas.run import RunRecord
+from schemas.transport import as_list
 
 
 class LocalCluster:
@@ -71,10 +73,12 @@ class LocalCluster:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _worker_settings(self) -> dict[str, str]:
+        spec = self._record.spec
         return {
             "VECMILL_BROKER_URL": self.url,
             "VECMILL_DEVICE": self._device,
-            "VECMILL_ALLOW_MODELS": ",".join(filter(None, (self._record.spec.model, self._record.spec.base))),
-            "VECMILL_ALLOW_ROOTS": self._record.table,
-            "VECMILL_TRUST_REMOTE_CODE": "1" if self._record.spec.trust_remote_code else "0",
+            # These and no others, whatever letters of a pattern or a list are in their names.
+            "VECMILL_ALLOW_MODELS": as_list(map(glob.escape, filter(None, (spec.model, spec.base)))),
+            "VECMILL_ALLOW_ROOTS": as_list([self._record.table]),
+            "VECMILL_TRUST_REMOTE_CODE": "1" if spec.trust_remote_code else "0",
         }

@@ -157,8 +157,12 @@ class Ledger:
             pipe.zcard(self._keys.leases)
             pipe.time()
             fields, leased, (seconds, microseconds) = pipe.execute()
-        if b"state" not in fields:
-            return None
+        try:
+            return self._progress(fields, leased, float(seconds) + float(microseconds) / 1e6)
+        except (ValueError, KeyError):
+            return None  # Written over by somebody else: as good as lost, and built again like that.
+
+    def _progress(self, fields: Any, leased: int, now: float) -> Progress:
         value = {key.decode(): text.decode() for key, text in fields.items() if key != b"record"}
         return Progress(
             state=value["state"],
@@ -171,7 +175,7 @@ class Ledger:
             deaths=int(value.get("deaths", 0)),
             counters={name: int(value.get(name, 0)) for name in COUNTERS},
             first_claim=float(value["first_claim"]) if "first_claim" in value else None,
-            at=float(seconds) + float(microseconds) / 1e6,
+            at=now,
         )
 
     def causes(self) -> dict[int, str]:
@@ -198,9 +202,9 @@ class Ledger:
         """Forget failed attempts and lost leases, so that dead jobs are tried again when the run is next driven."""
         self._redis.delete(*self._keys.of_its_attempts())
 
-    def forget(self) -> None:
-        """Take the run out of Redis; what workers still say of it falls on deaf ears."""
-        payloads = list(self._redis.scan_iter(match=f"{self._keys.run}:payload:*", count=1000))
+    def forget(self, *, most_jobs: int) -> None:
+        """Take a run of so many jobs at most out of Redis; what workers still say of it falls on deaf ears."""
+        payloads = map(self._keys.payload, range(most_jobs))
         with self._redis.pipeline() as pipe:
             pipe.delete(*self._keys.all_but_payloads(), self._keys.producer, *payloads)
             pipe.zrem(RUNS_KEY, self.run)
@@ -225,7 +229,7 @@ class Ledger:
 def known_runs(client: redis.Redis) -> list[str]:
     """The runs that Redis knows, oldest first."""
     raw: Any = client
-    return [run.decode() for run in raw.zrange(RUNS_KEY, 0, -1)]
+    return [run.decode(errors="replace") for run in raw.zrange(RUNS_KEY, 0, -1)]
 
 
 def queued(client: redis.Redis) -> int:

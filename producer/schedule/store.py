@@ -60,7 +60,7 @@ class ScheduleStore:
 
     def names(self) -> list[str]:
         """Those of all schedules, sorted."""
-        return sorted(name.decode() for name in self._redis.hkeys(SCHEDULES_KEY))
+        return sorted(name.decode(errors="replace") for name in self._redis.hkeys(SCHEDULES_KEY))
 
     def standing(self, name: str) -> Standing | None:
         """Where a schedule stands; None where it was removed."""
@@ -85,4 +85,10 @@ def _key(name: str) -> str:
 
 
 def _read(text: bytes | None) -> Standing | None:
-    return None if text is None else Standing.model_validate_json(text)
+    try:
+        return None if text is None else Standing.model_validate_json(text)
+    except ValidationError as error:
+        raise UsageError(
+            "where a schedule stands cannot be read: another version of Vecmill wrote it",
+            way_out="vecmill schedule remove NAME, and add it again",
+        ) from error

@@ -67,7 +67,8 @@ class ArrowReader:
         else:
             batches = iter(reader)
         for batch in batches:
-            batch.validate()
+            for column in batch.columns:
+                _check_sound(column)
             yield batch
 
     def _open(self, mapped: pa.MemoryMappedFile, fields: list[int] | None) -> pa.RecordBatchReader:
@@ -75,6 +76,27 @@ class ArrowReader:
         options = pa.ipc.IpcReadOptions(included_fields=fields)
         open_ = pa.ipc.open_file if self._indexed else pa.ipc.open_stream
         return open_(mapped, options=options)
+
+
+def _check_sound(column: pa.Array) -> None:
+    """Raise `ArrowInvalid` for a column that leads out of itself; texts that are not UTF-8 are for later, by rows."""
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        column.view(_as_bytes(column.type)).validate(full=True)
+
+
+def _as_bytes(type_: pa.DataType) -> pa.DataType:
+    """The type with texts as plain bytes, of the same layout."""
+    if pa.types.is_struct(type_):
+        return pa.struct([field.with_type(_as_bytes(field.type)) for field in type_])
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        listed = pa.list_ if pa.types.is_list(type_) else pa.large_list
+        return listed(type_.value_field.with_type(_as_bytes(type_.value_type)))
+    return _BYTES.get(type_, type_)
+
+
+_BYTES = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary(), pa.string_view(): pa.binary_view()}
 
 
 def _is_needed(column: str, names: list[str]) -> bool:

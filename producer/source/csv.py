@@ -19,6 +19,7 @@ from producer.source.rows import Place, from_records
 from producer.source.streams import opened
 from producer.source.values import Problems
 from schemas.errors import SourceError
+from schemas.text import is_unicode
 
 _BATCH_ROWS = 2_048
 _BATCH_CHARACTERS = 4 << 20
@@ -46,6 +47,8 @@ class CsvReader:
         self.file = file
         rows = self._rows()
         self._header = next(rows).fields
+        if not all(map(is_unicode, self._header)):
+            raise SourceError(f"{file.path}: the header line is not valid UTF-8", way_out="iconv -t UTF-8")
         sample = [row.fields for row in itertools.islice(rows, SAMPLE_ROWS)] if wanted.options.keep else []
         types = [_found_type([fields[index] for fields in sample]) for index in range(len(self._header))]
         typed = [

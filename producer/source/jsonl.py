@@ -12,7 +12,7 @@ from producer.source.columns import Columns, Wanted
 from producer.source.file import SourceFile
 from producer.source.lines import Line, found_schema, line_batches, numbered_lines
 from producer.source.rows import Place, from_records
-from producer.source.values import Problems
+from producer.source.values import KINDS, Problems
 from schemas.errors import SourceError
 from schemas.text import is_unicode
 
@@ -67,7 +67,7 @@ class JsonlReader:
         except orjson.JSONDecodeError as error:
             record, problem = self._second_reading(line, error)
         if type(record) is not dict:
-            raise self._broken(line, f"not an object but {str(record)[:40]!r}")
+            raise self._broken(line, f"not an object but {KINDS.get(type(record), 'null')}")
         return record, problem
 
     def _second_reading(self, line: Line, error: Exception) -> tuple[Any, str]:
@@ -79,12 +79,16 @@ class JsonlReader:
         if type(record) is not dict or is_unicode(json.dumps(record, ensure_ascii=False)):
             raise self._broken(line, str(error))
         # Enough to name the row among the failed ones.
-        clean = {key: value for key, value in record.items() if type(value) in (str, int) and is_unicode(str(value))}
+        clean = {key: value for key, value in record.items() if _is_plain(key, value)}
         return clean, "the line is not valid UTF-8"
 
     def _broken(self, line: Line, why: str) -> SourceError:
         place = f"{self.file.path} line {line.number}"
         return SourceError(f"{place} is broken JSON: {why}", way_out="repair the line; nothing was enqueued")
+
+
+def _is_plain(key: str, value: Any) -> bool:
+    return is_unicode(key) and (type(value) is int or (type(value) is str and is_unicode(value)))
 
 
 def _plain_objects(lines: list[Line]) -> list[dict[str, Any]] | None:

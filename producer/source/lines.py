@@ -71,8 +71,9 @@ def _found_type(path: str, name: str, values: list[Any]) -> pa.DataType:
     """The one type of the first values; a column without any is taken for texts."""
     try:
         found = pa.array(values).type
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+    except (pa.ArrowException, ValueError, TypeError, OverflowError):
+        # What Arrow says of it shows a value.
         raise SourceError(
-            f"{path}: column {name} has values of several types: {error}", way_out="leave it out"
+            f"{path}: column {name} has values of several types, or too large numbers", way_out="leave it out"
         ) from None
     return pa.string() if pa.types.is_null(found) else delta_type(found) or found

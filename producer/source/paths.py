@@ -14,6 +14,8 @@ from producer.source.delta import LOG_FOLDER, TablePath, delta_files, table_path
 from producer.source.file import FileFormat, SourceFile, compression_of, format_of, readable
 from schemas.errors import SourceError
 from schemas.run import SourceFormat
+from schemas.special_file import special
+from schemas.text import is_unicode
 
 #: Beside it, `datasets` keeps the results of old `map` and `filter` calls: the same rows once more.
 _DATASET_NOTE, _DATASET_CACHE = "dataset_info.json", "cache-"
@@ -22,6 +24,14 @@ _DATASET_NOTE, _DATASET_CACHE = "dataset_info.json", "cache-"
 def list_files(paths: tuple[str, ...], format_: SourceFormat) -> list[SourceFile]:
     """Every file of the source, sorted, so that any two readings number the rows alike."""
     files = sorted((file for path in paths for file in _expand(path, format_)), key=lambda file: (file.name, file.path))
+    for file in files:
+        if not is_unicode(file.path):
+            raise SourceError(f"the name {file.path!r} is not valid UTF-8, and could be in no id", way_out="rename it")
+        if found := special(file.path):
+            raise SourceError(
+                f"{file.path} is {found}, not a file",
+                way_out="write it to a file first: a source is read more than once",
+            )
     if not files:
         raise SourceError(
             f"no files to read in {', '.join(paths)}",
@@ -42,7 +52,7 @@ def _expand(path: str, format_: SourceFormat) -> Iterator[SourceFile]:
     table = table_path(path)
     if table is not None:
         yield from _table(table, table.folder, format_)
-    elif os.path.isfile(path):
+    elif os.path.isfile(path) or special(path):
         yield _file(path, os.path.basename(path), _format_of(path, format_))
     elif os.path.isdir(path):
         yield from _folder(path, path, format_)

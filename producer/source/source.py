@@ -112,7 +112,12 @@ def open_source(options: SourceOptions) -> Source:
 
 
 def _open(file: SourceFile, wanted: Wanted) -> _Reader:
-    return _READERS[file.format](file, wanted)
+    try:
+        return _READERS[file.format](file, wanted)
+    except UnicodeDecodeError:
+        raise SourceError(
+            f"{file.path}: the name of a column is not valid UTF-8", way_out="name the columns anew"
+        ) from None
 
 
 _READERS: dict[FileFormat, Callable[[SourceFile, Wanted], _Reader]] = {

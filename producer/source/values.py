@@ -8,7 +8,9 @@ from pyarrow import types
 Problems = dict[int, str]
 
 _NONE = type(None)
-_KINDS = {bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
+#: What a parsed value is called in a message, which must not show it.
+#: What a parsed value is called in a message, which must not show it.
+KINDS = {bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
 #: What Arrow would convert on its own (1.5 to 1, True to 1.0, a text to a list of letters) is not in here.
 _PLAIN: dict[pa.DataType, frozenset[type]] = {
     pa.string(): frozenset({str, _NONE}),
@@ -66,4 +68,4 @@ def _unfit(value: Any, field: pa.Field) -> str:
     if isinstance(value, str) and types.is_string(field.type):
         return f"the {field.name} is not valid UTF-8"
     wanted = "a text" if types.is_string(field.type) else str(field.type)
-    return f"the {field.name} is {_KINDS.get(type(value), type(value).__name__)}, not {wanted}"
+    return f"the {field.name} is {KINDS.get(type(value), type(value).__name__)}, not {wanted}"

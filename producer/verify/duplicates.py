@@ -15,7 +15,7 @@ _SHOWN = 5
 _DUPLICATES = f"""
     SELECT id, chunk, count(*) AS times FROM version
     GROUP BY id, chunk HAVING times > 1 ORDER BY times DESC, id, chunk LIMIT {_SHOWN}
-"""
+"""  # noqa: S608 - the number above
 
 
 def check_duplicates(files: list[LiveFile]) -> list[Finding]:

@@ -4,6 +4,7 @@ So that a worker can tell what is below an allowed root by comparing texts, a bu
 no `.` or `..`, and none of the characters that a server or a client reads as something else (`%`, `?`, `#`, `\`).
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def normal(address: str) -> str:
     if is_remote(address):
         bucket, key = bucket_and_key(address)
         return f"s3://{bucket}/{key}".rstrip("/")
-    return str(Path(address).expanduser().resolve())
+    return str(Path(os.path.expanduser(address)).resolve())
 
 
 def bucket_and_key(address: str) -> tuple[str, str]:

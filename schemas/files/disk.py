@@ -9,6 +9,8 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from schemas.durable import written
+from schemas.errors import TableError
+from schemas.special_file import special
 
 
 class Disk:
@@ -16,10 +18,12 @@ class Disk:
 
     def open(self, address: str) -> pa.NativeFile:
         """A file to read anywhere in."""
+        _check_file(address)
         return pa.OSFile(address)
 
     def read(self, address: str) -> bytes | None:
         """All of a small file."""
+        _check_file(address)
         try:
             with open(address, "rb") as file:
                 return file.read()
@@ -47,3 +51,8 @@ class Disk:
             return os.listdir(address)
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+
+def _check_file(address: str) -> None:
+    if found := special(address):
+        raise TableError(f"{address} is {found}, not a file", way_out="take it away")

@@ -10,9 +10,9 @@ from producer.feeder import Feeder, first_missing
 from producer.jobs import JobLimits
 from producer.ledger import Ledger as ProducerLedger
 from producer.source import open_source
-from schemas.arrow import decode_payload
 from schemas.job import Job
 from schemas.ledger import RunKeys
+from schemas.payload import decode_payload
 from schemas.receipt import Receipt, SourceRange
 from schemas.run import SourceOptions
 from tests.integration.test_ledger import RUN, receipt, record
@@ -51,7 +51,7 @@ def test_never_more_than_a_window_and_in_the_end_every_row_once(
         for number in published:
             job = Job(run=RUN, job=number)
             worker.claim(job)
-            rows, _ = decode_payload(worker.payload(job) or b"")
+            rows, _ = decode_payload(worker.payload(job) or b"", most_rows=10_000)
             seen += rows["text"].to_pylist()
             worker.finish(job, receipt(number))
         progress = ledger.progress()
@@ -74,7 +74,9 @@ def test_what_a_redis_forgot_is_enqueued_again(client: redis.Redis, source_optio
     assert fill(feeder, ledger) == [5]
     feeder.restore(6)
     for number in (5, 6):
-        rows, source = decode_payload(WorkerLedger(client, "w").payload(Job(run=RUN, job=number)) or b"")
+        rows, source = decode_payload(
+            WorkerLedger(client, "w").payload(Job(run=RUN, job=number)) or b"", most_rows=10_000
+        )
         assert rows["text"].to_pylist() == [f"text {number * 4 + at}" for at in range(4)]
         assert source == SourceRange(start=(0, number * 4, number * 4), end=(0, number * 4 + 4, number * 4 + 4))
 

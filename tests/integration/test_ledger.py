@@ -309,12 +309,13 @@ def test_a_run_id_of_another_table_is_refused(client: redis.Redis, producer: Pro
 def test_a_worker_heeds_a_record_that_has_changed(client: redis.Redis, producer: ProducerLedger) -> None:
     settings_ = WorkerSettings(broker_url="redis://x", allow_roots=("/",))
     runs = Runs(WorkerLedger(client, "w"), settings_)
-    assert runs.record(RUN).table == "/t"
+    job = Job(run=RUN, job=0)
+    assert runs.record(job).table == "/t"
     client.delete(RunKeys(RUN).run)
     with pytest.raises(UnknownRun):
-        runs.record(RUN)
+        runs.record(job)
     producer.open(record().model_copy(update={"table": "/elsewhere"}))
-    assert runs.record(RUN).table == "/elsewhere"
+    assert runs.record(job).table == "/elsewhere"
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{}", b"\xff\xfe", b"[" * 10_000, b'{"worker": 1}'])

@@ -2,9 +2,12 @@
 
 import pytest
 import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from producer.commands import serve
 from producer.commands.embed import _detach
+from producer.commands.runs import _statuses
 from producer.display import Silent
 from producer.embedded.redis_server import RedisServer
 from producer.ledger import Ledger
@@ -12,6 +15,7 @@ from producer.place import Place
 from producer.request import Where
 from schemas.errors import RunFailed, RunTaken
 from schemas.job import Job
+from schemas.ledger import WORKERS_KEY, RunKeys
 from tests.integration.test_ledger import RUN, receipt, record
 from worker.ledger import Ledger as WorkerLedger
 
@@ -83,3 +87,54 @@ def test_a_place_is_taken_from_who_lost_it(ledger: Ledger, client: redis.Redis) 
         with pytest.raises(RunTaken, match="somebody"):
             place.keep()
     assert ledger.holder() == "somebody", "who lost the place does not free it"
+
+
+def test_an_error_that_nobody_foresaw_ends_a_run_after_three_tries(
+    server: RedisServer, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def ends_so(*_: object) -> None:
+        tries.append(1)
+        raise ZeroDivisionError("secret words")
+
+    monkeypatch.setattr(serve, "carry_out", ends_so)
+    service = serve._Service(server.url)
+    while service._orphan(RUN) is not None:
+        assert len(tries) < 10
+        service._drive(record())
+    assert len(tries) == 3
+    progress = ledger.progress()
+    assert progress is not None
+    assert (progress.state, "ZeroDivisionError" in progress.reason) == ("failed", True)
+    assert "secret" not in progress.reason
+
+
+@settings(max_examples=settings.default.max_examples // 4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    field=st.sampled_from(["state", "jobs", "enqueued", "done", "dead", "deaths", "rows", "first_claim", "record"]),
+    value=st.sampled_from([b"running", b"nan", b"1e999", b"{}", b"\xff"]) | st.binary(max_size=9),
+)
+def test_whatever_is_written_over_a_ledger_ends_no_service(
+    server: RedisServer, client: redis.Redis, field: str, value: bytes
+) -> None:
+    ledger = Ledger(client, RUN)
+    ledger.open(record())
+    client.hset(RunKeys(RUN).run, field, value)
+    client.hset("vecmill:schedules", value, value)
+    client.hset("vecmill:schedules", "nightly", value)
+    client.set("vecmill:schedule:nightly", value)
+    client.zadd("vecmill:runs", {value or b"x": 1})
+    client.hset(WORKERS_KEY, value, value)
+    service = serve._Service(server.url)
+    service._start = lambda *_: None
+    service.look()
+    assert len(_statuses(None, server.url)) <= 2
+
+
+def test_a_name_of_ours_that_holds_something_else_ends_no_service(server: RedisServer, client: redis.Redis) -> None:
+    client.zadd("vecmill:runs", {RUN: 1})
+    client.set(RunKeys(RUN).run, "a string")
+    service = serve._Service(server.url)
+    assert service._orphan(RUN) is None
+    service.look()

@@ -1,6 +1,7 @@
 """`rediss://`: a whole run through TLS, and nothing at all to a server that nobody vouches for."""
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -11,8 +12,9 @@ from producer.broker import connect
 from producer.embedded.redis_server import RedisServer
 from producer.queue import JobQueue, QueueUnreachable
 from schemas.errors import BrokerError
-from tests.integration.conftest import Processes
+from tests.integration.conftest import Processes, wait_until
 from tests.integration.test_runs import assert_holds_each_once
+from tests.integration.test_worker import CELERY
 from tests.integration.tls_proxy import TlsProxy, certificate
 
 pytestmark = pytest.mark.integration
@@ -70,3 +72,22 @@ def test_the_name_of_the_server_counts_too(url: str, server: RedisServer, tmp_pa
         queue.publish("run", [0])
     queue.close()
     proxy.stop()
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_an_address_that_is_given_to_celery_itself_is_checked_too(
+    vecmill: Processes, url: str, proxy: TlsProxy, cert: tuple[Path, Path], trusted: bool
+) -> None:
+    place = f"{url}?ssl_ca_certs={quote(str(cert[0]))}" if trusted else url
+    worker = vecmill.start_command([*CELERY, "-b", place, "worker", "--pool", "threads", "--loglevel", "INFO"])
+    if trusted:
+        wait_until(lambda: "ready" in worker.log.read_text(), or_ended=worker)
+        return
+    wait_until(lambda: "certificate verify failed" in worker.log.read_text(), or_ended=worker)
+    pinged = subprocess.run(
+        [*CELERY, "-b", place, "inspect", "ping", "--timeout", "1"],
+        env=vecmill.env, capture_output=True, text=True, check=False, timeout=150,
+    )  # fmt: skip
+    assert pinged.returncode != 0
+    assert "certificate verify failed" in pinged.stderr
+    assert proxy.handshakes == 0

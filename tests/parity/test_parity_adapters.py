@@ -150,7 +150,7 @@ def test_a_spec_without_its_base_does_not_lead_to_one(base, tmp_path):
     folder, plain = adapted(tmp_path, base)
     spec = resolve(folder, ModelOptions(model=str(folder)))
     own = spec.content.partition("+")[0]
-    with pytest.raises(ModelError, match="not both"):
+    with pytest.raises(ModelError, match="of which the run says nothing"):
         Embedder.from_spec(spec.model_copy(update={"base": None, "content": own}))
     # A base that became an adapter itself points on, to a folder that nobody named.
     (plain / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "/somewhere"}))

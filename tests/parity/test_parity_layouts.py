@@ -14,7 +14,8 @@ from tokenizers import processors
 from transformers import PreTrainedTokenizerFast
 
 from schemas.errors import ModelError
-from schemas.model_folder import resolve, vary
+from schemas.model_folder import resolve
+from schemas.model_variant import vary
 from schemas.spec import ModelOptions
 from worker.engine import Embedder
 

@@ -150,7 +150,7 @@ def test_it_runs_only_where_it_is_trusted(tmp_path):
     spec = resolve(folder, ModelOptions(model=str(folder), dtype="float32", trust_remote_code=True))
     assert not marker.exists()
     # A spec that was planned with trust, but came without it.
-    with pytest.raises(ModelError, match="trust_remote_code"):
+    with pytest.raises(ModelError, match="--trust-remote-code"):
         Embedder.from_spec(spec.model_copy(update={"trust_remote_code": False}))
     # A table's spec is a stranger's word.
     with pytest.raises(UsageError, match="--trust-remote-code"):

@@ -13,6 +13,8 @@ from schemas.job import Job
 from schemas.transport import MOST_ELEMENT_BYTES, TASK_NAME
 from worker.message import Malformed, read_message
 
+pytestmark = pytest.mark.fuzz
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

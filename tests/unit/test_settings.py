@@ -1,8 +1,12 @@
 """What a worker's own settings allow, whatever a run asks for."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from producer.embedded.cluster import LocalCluster
 from schemas.errors import UsageError
+from schemas.transport import as_list, listed
 from tests.unit.parts import a_record, a_spec
 from worker.settings import Refused, WorkerSettings
 
@@ -94,3 +98,29 @@ def test_no_path_below_a_model_leads_out_of_its_folder(tmp_path, path):
 def test_a_table_with_a_nul_is_refused(tmp_path):
     with pytest.raises(Refused, match="no place for a table"):
         settings(tmp_path).check(a_record(f"{tmp_path}/data/\0t"))
+
+
+@given(st.lists(st.text(min_size=1)))
+def test_names_of_any_letters_reach_a_worker_as_they_are(names):
+    assert listed(as_list(names)) == tuple(names)
+
+
+@pytest.mark.parametrize("name", ["a,b", "[ab]", "a*b", "?", '["a"]', "a[!b]"])
+def test_an_embedded_run_allows_its_own_model_and_table_and_no_other(tmp_path, name):
+    record = a_record(tmp_path / name, spec=a_spec(model=f"/models/{name}", base=f"/bases/{name}"))
+    cluster = LocalCluster(record, workers=1, device="cpu")
+    try:
+        own = WorkerSettings.from_env(cluster._worker_settings())
+    finally:
+        cluster.stop()
+    own.check(record)
+    for other in ({"model": "/models/a"}, {"model": "/models/axb"}, {"base": "/bases/b"}):
+        with pytest.raises(Refused):
+            own.check(record.model_copy(update={"spec": record.spec.model_copy(update=other)}))
+    with pytest.raises(Refused):
+        own.check(record.model_copy(update={"table": str(tmp_path / "a")}))
+
+
+def test_a_list_that_is_none_is_told(tmp_path):
+    with pytest.raises(UsageError, match="VECMILL_ALLOW_ROOTS begins as a JSON list"):
+        WorkerSettings.from_env({"VECMILL_BROKER_URL": "redis://h", "VECMILL_ALLOW_ROOTS": '["a", 1'})

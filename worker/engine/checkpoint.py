@@ -47,6 +47,7 @@ def load_network(folder: Path, spec: Spec, *, device: torch.device, dtype: torch
     arguments = {key: value for key, value in module.config["model_kwargs"].items() if key not in _OURS}
     try:
         config = AutoConfig.from_pretrained(source, **module.config["config_kwargs"], trust_remote_code=trust)
+        _check_attention(folder, config)
         # Nothing is generated, so keys and values of past tokens would be kept for nobody.
         config.use_cache = False
         config.output_hidden_states = _wants_layers(spec, said=bool(config.output_hidden_states))
@@ -59,6 +60,18 @@ def load_network(folder: Path, spec: Spec, *, device: torch.device, dtype: torch
         raise ModelError(f"the weights of {folder} cannot be loaded: {cause}") from cause
     _check_complete(folder, network, report)
     return (merged(network, place) if spec.base is not None else network).to(device).eval()
+
+
+def _check_attention(folder: Path, config: Any) -> None:
+    """Refuse an attention that transformers would fetch from a hub and run: a name with a slash."""
+    inner = [getattr(config, name, None) for name in getattr(config, "sub_configs", ())]
+    for one in (config, *inner):
+        named = getattr(one, "_attn_implementation", None)
+        if isinstance(named, str) and "/" in named:
+            raise ModelError(
+                f"{folder} asks for the attention {named!r}, which is code of a hub",
+                way_out="take attn_implementation out of its files",
+            )
 
 
 def _wants_layers(spec: Spec, *, said: bool) -> bool:

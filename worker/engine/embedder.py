@@ -11,10 +11,12 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from schemas.errors import ModelError, UsageError, VecmillError
-from schemas.model_adapter import Base, content_in
-from schemas.model_folder import resolve, vary
+from schemas.errors import UsageError, VecmillError
+from schemas.model_adapter import Base
+from schemas.model_agree import check_agrees
+from schemas.model_folder import resolve
 from schemas.model_own import has_own
+from schemas.model_variant import vary
 from schemas.spec import Dtype, ModelOptions, Module, Spec, Task
 from schemas.store import CALIBRATED, Codes, Ranges, Store, stored
 from schemas.text import EXAMPLE, check_texts
@@ -23,6 +25,7 @@ from worker.engine.device import pick_device
 from worker.engine.features import Reader, Step
 from worker.engine.first import Tokenizes, load_first, network_tokenizer
 from worker.engine.heads import Key, finish, key_of, load_heads
+from worker.engine.loading import loading
 from worker.engine.locate import locate
 from worker.engine.own_trial import check_vectors
 from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
@@ -79,23 +82,19 @@ class Embedder:
         """The embedder of a resolved spec; an error where the files are not the ones it was resolved from."""
         folder, commit = locate(spec.model, spec.revision)
         base = Base(spec.base, *locate(spec.base, spec.base_revision)) if spec.base is not None else None
-        content = content_in(folder, commit, spec.modules, base)
-        if content != spec.content:
-            raise ModelError(
-                f"the files in {folder} are {content}, but the run was planned with {spec.content}",
-                way_out="give this worker the same model files, or start a new run",
-            )
+        check_agrees(spec, folder, commit=commit, base=base)
         return cls._assemble(folder, spec, device)
 
     @classmethod
     def _assemble(cls, folder: Path, spec: Spec, device: str) -> Self:
         place = pick_device(device)
-        tokenizer, network = load_first(folder, spec, device=place)
-        heads = load_heads(folder, spec, device=place)
-        made = cls(Parts(folder=folder, tokenizer=tokenizer, network=network, heads=heads), spec)
-        if has_own(spec.modules):
-            check_vectors(made.forward_batch, made.tokens([EXAMPLE]), spec)
-        return made
+        with loading(folder):
+            tokenizer, network = load_first(folder, spec, device=place)
+            heads = load_heads(folder, spec, device=place)
+            made = cls(Parts(folder=folder, tokenizer=tokenizer, network=network, heads=heads), spec)
+            if has_own(spec.modules):
+                check_vectors(made.forward_batch, made.tokens([EXAMPLE]), spec)
+            return made
 
     def embed(  # noqa: PLR0913 - what a user can ask for, by name
         self,

@@ -14,6 +14,7 @@ import torch
 from schemas.errors import VecmillError
 from schemas.spec import Spec
 from worker.engine.batching import WaitingPool
+from worker.engine.panics import panics_told
 from worker.engine.submission import Batch, Encoded, Submission, deliver, gather, halves
 from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
 
@@ -103,7 +104,8 @@ class Engine:
     def _encode(self, embedder: Encodes, batch: Batch) -> None:
         began = time.perf_counter()
         try:
-            vectors = embedder.forward_batch(*gather(batch))
+            with panics_told("the model"):
+                vectors = embedder.forward_batch(*gather(batch))
         except torch.AcceleratorError:
             raise  # the device itself is lost: every row would fail, and none is at fault
         except Exception as cause:

@@ -12,11 +12,15 @@ import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
+from schemas.errors import PayloadError
 from schemas.job import Job
 from schemas.ledger import LEASE_SECONDS, MAX_ATTEMPTS, WORKERS_KEY, Heartbeat, RunKeys
+from schemas.payload import MOST_PAYLOAD_BYTES
 from schemas.receipt import Receipt
 from schemas.transport import verified
 
+#: A record names its source's paths, which may be thousands; nothing else of it is long.
+MOST_RECORD_BYTES = 16 << 20
 _PATIENCE = Retry(ExponentialBackoff(cap=2, base=0.1), retries=60)
 _TRANSIENT = [redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError]
 
@@ -63,7 +67,10 @@ class Ledger:
 
     def record(self, run: str) -> bytes | None:
         """What the run is about, as JSON, or None where the ledger does not know it."""
-        text: bytes | None = self._redis.hget(RunKeys(run).run, "record")
+        key = RunKeys(run).run
+        if int(self._redis.hstrlen(key, "record")) > MOST_RECORD_BYTES:
+            raise PayloadError(f"the record of run {run} in Redis has more than {MOST_RECORD_BYTES} bytes")
+        text: bytes | None = self._redis.hget(key, "record")
         return text
 
     def claim(self, job: Job) -> Claim:
@@ -80,9 +87,17 @@ class Ledger:
         return bool(self._try(keys=[k.owners, k.trials], args=[job.job, self.worker, trial]))
 
     def payload(self, job: Job) -> bytes | None:
-        """The rows of a job, or None where Redis has lost them."""
-        data: bytes | None = self._redis.get(RunKeys(job.run).payload(job.job))
-        return data
+        """The rows of a job, or None where Redis has lost them; a `PayloadError` for more than a worker takes."""
+        key = RunKeys(job.run).payload(job.job)
+        size = int(self._redis.strlen(key))
+        if size > MOST_PAYLOAD_BYTES:
+            raise PayloadError(f"the rows of a job are {size} bytes in Redis; at most {MOST_PAYLOAD_BYTES} are fetched")
+        # No more than was looked at, whatever is put there meanwhile.
+        return bytes(self._redis.getrange(key, 0, size - 1)) if size else None
+
+    def drop_payload(self, job: Job) -> None:
+        """Take away what lies in the place of a job's rows, and is none."""
+        self._redis.delete(RunKeys(job.run).payload(job.job))
 
     def renew(self, run: str, jobs: list[int]) -> int:
         """Prolong the leases of these jobs; returns how many are still ours."""
