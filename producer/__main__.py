@@ -6,7 +6,9 @@ import sys
 import click
 import redis
 
+from producer.commands.doctor import doctor
 from producer.commands.embed import embed
+from producer.commands.help import keep_lines
 from producer.commands.model import inspect
 from producer.commands.runs import cancel, pause, resume, retry, runs, status
 from producer.commands.schedule import schedule
@@ -18,7 +20,7 @@ from schemas.errors import VecmillError
 
 _COMMANDS = [
     *(embed, worker, serve, schedule, status, runs, pause, resume, cancel, retry),
-    *(history, restore, compact, vacuum, query, verify, inspect),
+    *(history, restore, compact, vacuum, query, verify, inspect, doctor),
 ]
 
 
@@ -35,6 +37,7 @@ def cli() -> None:
 
 for _command in _COMMANDS:
     cli.add_command(_command)
+keep_lines(cli)
 
 
 def main() -> None:

@@ -39,9 +39,9 @@ def recorded(request: EmbedRequest) -> RunRecord | None:
     if record is None:
         return None
     source = pinned_as(absolute_source(request).source, record.source)
-    asked = (source, resolve_model(request.model), request.store, request.mode)
-    begun = (record.source, record.spec, record.store, record.mode)
-    for name, now, then in zip(("source", "model", "store", "mode"), asked, begun, strict=True):
+    asked = (source, resolve_model(request.model), request.store, request.mode, request.on_truncate)
+    begun = (record.source, record.spec, record.store, record.mode, record.on_truncate)
+    for name, now, then in zip(("source", "model", "store", "mode", "on-truncate"), asked, begun, strict=True):
         if now != then:
             raise UsageError(
                 f"run {record.run} was begun with another {name}:\n  then: {then}\n  now:  {now}",
@@ -97,6 +97,7 @@ def prepare(request: EmbedRequest, display: Display) -> Prepared:
         spec=spec,
         store=request.store,
         mode=request.mode,
+        on_truncate=request.on_truncate,
         rows=counted.rows if cuts is None else cuts.chunks,
         source_state=source.state,
         job_rows=_job_rows(counted.rows if cuts is None else cuts.chunks),

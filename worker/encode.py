@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from schemas.receipt import Receipt, StageSeconds
+from schemas.run import OnTruncate
+from schemas.spec import Spec
 from worker.engine import Embedder, Engine, Work
 from worker.output.part import Encoded, Failure
 from worker.suspects import Span, pieces, rows_at_fault
@@ -37,28 +39,43 @@ class Effort(NamedTuple):
         return receipt.model_copy(update={**counts, "seconds": seconds})
 
 
-def encode(engine: Engine, embedder: Embedder, texts: list[str]) -> tuple[Encoded, Effort]:
+def encode(
+    engine: Engine, embedder: Embedder, texts: list[str], *, on_truncate: OnTruncate = "keep"
+) -> tuple[Encoded, Effort]:
     """All texts in one go, in batches that other jobs share; a text that comes again is encoded once."""
     clock = time.perf_counter()
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     tokens = embedder.tokens(list(places))
     tokenize_seconds = time.perf_counter() - clock
-    done = engine.submit(embedder, tokens).result()
+    too_long = tokens.truncated if on_truncate == "fail" else np.zeros_like(tokens.truncated)
+    done = engine.submit(embedder, tokens.emptied(too_long) if too_long.any() else tokens).result()
+    failures = _failures(done.failures) | dict.fromkeys(np.flatnonzero(too_long).tolist(), _too_long(embedder.spec))
     effort = Effort(done.work, tokenize_seconds, len(texts) - len(places))
     lengths = tokens.lengths.astype(np.int32)
     if not effort.duplicates:
-        return Encoded(done.vectors, lengths, tokens.truncated, _failures(done.failures)), effort
+        return Encoded(done.vectors, lengths, tokens.truncated, failures), effort
     of_row = np.fromiter((places[text] for text in texts), dtype=np.intp, count=len(texts))
-    failures = {row: done.failures[place] for row, place in enumerate(of_row.tolist()) if place in done.failures}
-    return Encoded(done.vectors[of_row], lengths[of_row], tokens.truncated[of_row], _failures(failures)), effort
+    of_rows = {row: failures[place] for row, place in enumerate(of_row.tolist()) if place in failures}
+    return Encoded(done.vectors[of_row], lengths[of_row], tokens.truncated[of_row], of_rows), effort
 
 
 def _failures(reasons: dict[int, str]) -> dict[int, Failure]:
     return {row: Failure("encode", reason) for row, reason in reasons.items()}
 
 
+def _too_long(spec: Spec) -> Failure:
+    most = "" if spec.max_tokens is None else f" ({spec.max_tokens} tokens)"
+    return Failure("truncated", f"the text is longer than the model reads{most}")
+
+
 def encode_in_pieces(
-    engine: Engine, embedder: Embedder, texts: list[str], *, deaths: list[Span], announce: Callable[[Span], None]
+    engine: Engine,
+    embedder: Embedder,
+    texts: list[str],
+    *,
+    on_truncate: OnTruncate = "keep",
+    deaths: list[Span],
+    announce: Callable[[Span], None],
 ) -> tuple[Encoded, Effort]:
     """The texts piece by piece, each announced before it is touched; those known to be at fault become failures."""
     total = Effort()
@@ -71,7 +88,7 @@ def encode_in_pieces(
     failures = dict(whole.failures)
     for span, rows in pieces(len(texts), deaths):
         announce(span)
-        piece, effort = encode(engine, embedder, [texts[row] for row in rows])
+        piece, effort = encode(engine, embedder, [texts[row] for row in rows], on_truncate=on_truncate)
         whole.vectors[rows], whole.n_tokens[rows], whole.truncated[rows] = (
             piece.vectors, piece.n_tokens, piece.truncated,
         )  # fmt: skip

@@ -15,6 +15,7 @@ from schemas.errors import ModelError, VecmillError
 from schemas.job import Job
 from schemas.ledger import MAX_ATTEMPTS
 from schemas.receipt import Receipt
+from schemas.run import OnTruncate
 from worker.encode import Effort, encode, encode_in_pieces
 from worker.engine import Embedder, Engine
 from worker.leases import Leases
@@ -100,7 +101,7 @@ class Pipeline:
         if payload is None:
             raise PayloadLost("the rows of this job are no longer in Redis")
         rows, source = decode_payload(payload)
-        encoded, effort = self._encode(job, claim, embedder, embeddable(rows)["text"].to_pylist())
+        encoded, effort = self._encode(job, claim, embedder, embeddable(rows)["text"].to_pylist(), record.on_truncate)
         facts = embedder.describe()
         receipt = Receipt(
             run=job.run, job=job.job, fingerprint=record.spec.fingerprint, source=source, rows=0,
@@ -109,12 +110,15 @@ class Pipeline:
         )  # fmt: skip
         return write_part(rows, encoded, record=record, receipt=effort.onto(receipt))
 
-    def _encode(self, job: Job, claim: Claim, embedder: Embedder, texts: list[str]) -> tuple[Encoded, Effort]:
+    def _encode(
+        self, job: Job, claim: Claim, embedder: Embedder, texts: list[str], on_truncate: OnTruncate
+    ) -> tuple[Encoded, Effort]:
         if not is_suspect(claim.lost):
-            return encode(self._engine, embedder, texts)
+            return encode(self._engine, embedder, texts, on_truncate=on_truncate)
         outcome = encode_in_pieces(
-            self._engine, embedder, texts, deaths=spans(claim.deaths), announce=lambda span: self._announce(job, span)
-        )
+            self._engine, embedder, texts, on_truncate=on_truncate,
+            deaths=spans(claim.deaths), announce=lambda span: self._announce(job, span),
+        )  # fmt: skip
         self._announce(job, AROUND)
         return outcome
 

@@ -16,7 +16,7 @@ from producer.request import EmbedRequest, Where
 from producer.start import begin, prepare, recorded
 from schemas.errors import UsageError
 from schemas.job import RUN_ID_PATTERN
-from schemas.run import Mode, RunRecord, SourceFormat, SourceOptions
+from schemas.run import Mode, OnTruncate, RunRecord, SourceFormat, SourceOptions
 from schemas.store import Store
 
 
@@ -46,6 +46,8 @@ from schemas.store import Store
 @click.option("--store", type=click.Choice(get_args(Store)), default="float32", show_default=True,
               help="How vectors are kept; the first three read as float32, the others as codes.")  # fmt: skip
 @click.option("--mode", type=click.Choice(get_args(Mode)), default="upsert", show_default=True)
+@click.option("--on-truncate", type=click.Choice(get_args(OnTruncate)), default="keep", show_default=True,
+              help="A text longer than the model reads: embed its beginning, or make it a failed row.")  # fmt: skip
 @where_options
 @click.option("--run-id", metavar="ID", help="Name the run; the same id again resumes it.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and do nothing.")
@@ -96,6 +98,7 @@ def request_from(sources: tuple[str, ...], **options: Any) -> EmbedRequest:
         to=options["to"],
         store=options["store"],
         mode=options["mode"],
+        on_truncate=options["on_truncate"],
         run_id=run_id,
         where=where_from(options),
     )

@@ -47,7 +47,11 @@ def status(run: str | None, broker: str | None, as_json: bool, watch: bool) -> i
 @click.command()
 @click.argument("table")
 def runs(table: str) -> int:
-    """List the runs recorded in TABLE, newest first."""
+    r"""List the runs recorded in TABLE, newest first.
+
+    \b
+    vecmill runs out/
+    """
     listed = list(records.of_table(table))
     if not listed:
         raise UsageError(f"no run is recorded in {table}", way_out="check the path")
@@ -97,7 +101,11 @@ def retry(run: str, as_json: bool, **options: Any) -> int:
 @click.argument("run")
 @broker_option
 def pause(run: str, broker: str | None) -> int:
-    """Let workers finish what they have of RUN and take no more."""
+    r"""Let workers finish what they have of RUN and take no more.
+
+    \b
+    vecmill pause 20261124-0300-a1b2c3 --broker redis://...
+    """
     return _set_state(run, broker, "paused")
 
 
@@ -105,7 +113,11 @@ def pause(run: str, broker: str | None) -> int:
 @click.argument("run")
 @broker_option
 def cancel(run: str, broker: str | None) -> int:
-    """End RUN without a commit; its parts stay, and it can still be resumed."""
+    r"""End RUN without a commit; its parts stay, and it can still be resumed.
+
+    \b
+    vecmill cancel 20261124-0300-a1b2c3 --broker redis://...
+    """
     return _set_state(run, broker, "cancelled")
 
 

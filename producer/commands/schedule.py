@@ -57,7 +57,11 @@ def add(name: str, command: tuple[str, ...], broker: str | None, **options: Any)
 @broker_option
 @click.option("--json", "as_json", is_flag=True)
 def list_(broker: str | None, as_json: bool) -> int:
-    """List the schedules: when they fire next, and what came of the last time."""
+    r"""List the schedules: when they fire next, and what came of the last time.
+
+    \b
+    vecmill schedule list --broker redis://...
+    """
     with _opened(broker) as opened:
         found = listed(opened, now=ScheduleStore(opened.client).now())
     if as_json:
@@ -71,7 +75,11 @@ def list_(broker: str | None, as_json: bool) -> int:
 @click.argument("name")
 @broker_option
 def remove(name: str, broker: str | None) -> int:
-    """Forget the schedule NAME. A run that it began goes on."""
+    r"""Forget the schedule NAME. A run that it began goes on.
+
+    \b
+    vecmill schedule remove nightly
+    """
     with _opened(broker) as opened:
         if not ScheduleStore(opened.client).remove(name):
             raise _unknown(name)
@@ -83,7 +91,11 @@ def remove(name: str, broker: str | None) -> int:
 @click.argument("name")
 @broker_option
 def run(name: str, broker: str | None) -> int:
-    """Have the schedule NAME fired now, beside its ticks; prints the run that `vecmill serve` will begin."""
+    r"""Have the schedule NAME fired now, beside its ticks; prints the run that `vecmill serve` will begin.
+
+    \b
+    vecmill schedule run nightly
+    """
     with _opened(broker) as opened:
         store = ScheduleStore(opened.client)
         kept, standing = store.get(name), store.standing(name)

@@ -20,7 +20,11 @@ from schemas.errors import TableError
 @click.argument("table")
 @click.option("--json", "as_json", is_flag=True)
 def history(table: str, as_json: bool) -> int:
-    """List the versions of TABLE: when, by which run, in which mode, what it did, and of which fingerprint."""
+    r"""List the versions of TABLE: when, by which run, in which mode, what it did, and of which fingerprint.
+
+    \b
+    vecmill history out/
+    """
     for version in versions(table):
         if as_json:
             click.echo(version.model_dump_json())
