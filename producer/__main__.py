@@ -17,6 +17,7 @@ from producer.commands.table import history, query, verify
 from producer.commands.upkeep import compact, restore, vacuum
 from producer.commands.worker import worker
 from schemas.errors import VecmillError
+from schemas.files.room import about_disk
 
 _COMMANDS = [
     *(embed, worker, serve, schedule, status, runs, pause, resume, cancel, retry),
@@ -44,7 +45,7 @@ def main() -> None:
     """Run the command line; every error becomes a message that says what to do, and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="vecmill", standalone_mode=False)
     except VecmillError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
@@ -55,6 +56,9 @@ def main() -> None:
         # Where a command has no better answer: no text and no address of it is in what Redis says.
         click.echo(f"error: Redis does not do what it is asked: {error}", err=True)
         click.echo("check it (redis-cli PING, INFO memory), then repeat the command; what is written stays", err=True)
+        sys.exit(1)
+    except OSError as error:
+        click.echo(f"error: {about_disk(error)}", err=True)
         sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from schemas.errors import ModelError
+from schemas.nearest import meant
 
 
 def folder_named(model: str) -> Path | None:
@@ -11,7 +12,11 @@ def folder_named(model: str) -> Path | None:
     if folder.is_dir():
         return folder.resolve()
     if folder.exists() or model.startswith((".", "/", "~")) or model.count("/") > 1:
-        raise ModelError(f"{model} is no folder", way_out="give a folder that holds a model, or a hub id like org/name")
+        beside = [one.name for one in folder.parent.glob("*") if one.is_dir()]
+        raise ModelError(
+            f"{model} is no folder",
+            way_out=meant(folder.name, beside, "give a folder that holds a model, or a hub id like org/name"),
+        )
     return None
 
 

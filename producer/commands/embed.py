@@ -12,7 +12,7 @@ from producer.commands.options import model_from, model_options, stderr_display,
 from producer.commands.outcome import finish
 from producer.display import Display
 from producer.forecast import forecast
-from producer.request import EmbedRequest, Where
+from producer.request import EmbedRequest
 from producer.start import begin, prepare, recorded
 from schemas.errors import UsageError
 from schemas.job import RUN_ID_PATTERN
@@ -63,13 +63,15 @@ def embed(sources: tuple[str, ...], **options: Any) -> int:
     """
     started = time.monotonic()
     request = request_from(sources, **options)
+    if options["detach"] and request.where.broker_url is None:
+        raise UsageError("--detach needs a broker that outlives this command", way_out="--broker redis://...")
     display = stderr_display()
     if options["dry_run"]:
         return _dry_run(request, display, as_json=options["as_json"])
     record = recorded(request) or begin(request, display)
     if options["detach"]:
         display.close()
-        return _detach(record, request.where)
+        return _detach(record, str(request.where.broker_url))
     return finish(
         lambda: carry_out(record, request.where, display),
         display=display, run=record.run, started=started, as_json=options["as_json"],
@@ -80,7 +82,10 @@ def request_from(sources: tuple[str, ...], **options: Any) -> EmbedRequest:
     """What a command line asks."""
     run_id = options["run_id"]
     if run_id is not None and re.match(RUN_ID_PATTERN, run_id) is None:
-        raise UsageError(f"--run-id {run_id!r}: letters, digits, '.', '_' and '-' only, at most 80")
+        fitting = re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._-]+", "-", run_id).strip("-")[:80] or "my-run"
+        raise UsageError(
+            f"--run-id {run_id!r}: letters, digits, '.', '_' and '-' only, at most 80", way_out=f"--run-id {fitting}"
+        )
     source = SourceOptions(
         paths=sources,
         format=options["format_"],
@@ -114,10 +119,7 @@ def _dry_run(request: EmbedRequest, display: Display, *, as_json: bool) -> int:
     return 0
 
 
-def _detach(record: RunRecord, where: Where) -> int:
-    url = where.broker_url
-    if url is None:
-        raise UsageError("--detach needs a broker that outlives this command", way_out="--broker redis://...")
+def _detach(record: RunRecord, url: str) -> int:
     broker = Broker(url)
     ledger = broker.ledger(record.run)
     # Opening counts the done jobs anew, which only the process that drives the run may do.

@@ -13,6 +13,7 @@ from producer.commands.options import broker_option
 from producer.commands.scheduled import scheduled
 from producer.request import Where
 from producer.schedule import Overlap, Schedule, ScheduleStore, listed, next_tick, outcome, run_id
+from producer.schedule.cron import Cron
 from producer.schedule.record import NAME_PATTERN
 from schemas.errors import UsageError
 
@@ -27,7 +28,16 @@ def schedule() -> None:
     """
 
 
-@schedule.command()
+class _Add(click.Command):
+    """`add`, which is often typed without the `--` before what it shall embed."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "embed" in args and "--" not in args[: args.index("embed")]:
+            raise click.UsageError("what is to be embedded stands behind two dashes: ... -- embed SOURCE ...", ctx)
+        return super().parse_args(ctx, args)
+
+
+@schedule.command(cls=_Add)
 @click.argument("name")
 @click.option("--cron", required=True, metavar="FIELDS", help="Minute, hour, day of month, month, day of week.")
 @click.option("--timezone", default="UTC", show_default=True, metavar="TZ", help="A name like Europe/Berlin.")
@@ -44,6 +54,8 @@ def add(name: str, command: tuple[str, ...], broker: str | None, **options: Any)
     if re.match(NAME_PATTERN, name) is None:
         raise UsageError(f"{name!r} as a name: letters, digits, '.', '_' and '-' only, at most 40")
     wanted = Schedule(name=name, request=scheduled(command), **options)
+    # Before a broker is asked: these two are typed wrongly most often.
+    Cron(wanted.cron, wanted.timezone)
     with _opened(broker) as opened:
         store = ScheduleStore(opened.client)
         now = store.now()

@@ -11,9 +11,9 @@ from producer.commands.options import device_option, trust_option
 from producer.query import search
 from producer.table import Version, open_table
 from producer.table import history as versions
+from producer.table.log import no_table
 from producer.table.state import TableState
 from producer.verify import verify as examine
-from schemas.errors import TableError
 
 
 @click.command()
@@ -92,7 +92,7 @@ def _did(version: Version) -> str:
 def _existing(table: str) -> TableState:
     state = open_table(table)
     if state is None:
-        raise TableError(f"there is no table at {table}: nothing was committed there yet", way_out="check the path")
+        raise no_table(table)
     return state
 
 
