@@ -32,7 +32,7 @@ class _Add(click.Command):
     """`add`, which is often typed without the `--` before what it shall embed."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if "embed" in args and "--" not in args[: args.index("embed")]:
+        if "--" not in args and "embed" in args[1:]:
             raise click.UsageError("what is to be embedded stands behind two dashes: ... -- embed SOURCE ...", ctx)
         return super().parse_args(ctx, args)
 

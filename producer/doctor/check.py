@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Literal
 
+import redis
+
 from schemas.errors import VecmillError
 from schemas.record import Record
 
@@ -30,3 +32,5 @@ def looked(subject: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]
         yield from look()
     except VecmillError as error:
         yield Check(subject=subject, verdict="problem", said=str(error.args[0]), way_out=error.way_out)
+    except (OSError, redis.RedisError) as error:
+        yield Check(subject=subject, verdict="problem", said=str(error))

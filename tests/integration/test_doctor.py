@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from producer.doctor import disk, packages
-from producer.doctor.check import looked
+from producer.doctor.check import Check, looked
 from producer.doctor.disk import look_at_disks, look_at_table
 from producer.doctor.packages import look_at_packages
 from producer.doctor.redis import look_at_redis
@@ -83,6 +83,14 @@ def test_a_redis_that_stops_a_run(server: RedisServer, client: redis.Redis) -> N
     assert "password" in found[1]
     (found,) = bad(of_redis("redis://127.0.0.1:1/0"))
     assert found[0] == "problem"
+
+
+def test_one_look_that_fails_is_not_the_last() -> None:
+    def look():
+        yield Check(subject="x", verdict="good", said="well")
+        raise OSError(5, "Input/output error", "/mnt/away")
+
+    assert bad(looked("disk", look)) == [("problem", "[Errno 5] Input/output error: '/mnt/away'", "")]
 
 
 def test_packages_that_are_missing_or_too_old(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -257,7 +257,7 @@ def test_rows_that_cannot_be_embedded_are_told_at_the_end(vecmill: Processes, ti
     failed = pq.read_table(tmp_path / "out" / "_errors" / "mine").sort_by("id").to_pylist()
     assert sorted(row["detail"].replace(f"{tmp_path}/", "") for row in failed) == [
         "latin.csv line 3: the id is empty",
-        "latin.csv line 4: the text is empty",
+        "latin.csv line 4: the text is null",
         "latin.csv line 5: the text is not valid UTF-8",
     ]
 
