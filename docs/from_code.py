@@ -40,12 +40,8 @@ def _commands(command: click.Command, name: str) -> Iterator[str]:
     usage = " ".join(command.collect_usage_pieces(context))
     yield from (f"### {name}", "", f"`{name} {usage}`", "", _prose(said), "")
     yield from ("```sh", *(line.strip() for line in examples.splitlines() if line.strip()), "```", "")
-    rows = [
-        (option, help_)
-        for parameter in command.params
-        if (record := parameter.get_help_record(context)) is not None
-        for option, help_ in [record]
-    ]
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    rows = [record for option in options if (record := option.get_help_record(context)) is not None]
     if rows:
         yield from ("| option | |", "| --- | --- |")
         yield from (f"| `{_cell(option)}` | {_cell(help_)} |" for option, help_ in rows)
@@ -69,9 +65,8 @@ def _type(annotation: Any) -> str:
 
 
 def _prose(text: str) -> str:
-    """A docstring as Markdown: paragraphs, and nothing that looks like a tag."""
-    paragraphs = (" ".join(part.split()) for part in text.split("\n\n"))
-    return "\n\n".join(paragraphs).replace("<", "&lt;")
+    """A docstring as Markdown: paragraphs."""
+    return "\n\n".join(" ".join(part.split()) for part in text.strip().split("\n\n"))
 
 
 def _cell(text: str) -> str:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
+from producer.embedded.redis_server import RedisServer
 from tests.integration.conftest import WORDS, Processes, wait_until
 from tests.integration.test_runs import outcome
 
@@ -20,12 +21,13 @@ RUN = "chunked"
 
 
 def test_truncation_is_an_error_where_that_is_asked_and_counted_and_listed_where_not(
-    vecmill: Processes, tiny_model: Path, tmp_path: Path
+    vecmill: Processes, server: RedisServer, tiny_model: Path, tmp_path: Path
 ) -> None:
     texts = {f"doc-{at}": "alpha beta " * (50 if at % 3 == 0 else 2) + str(at) for at in range(9)}
     long = {id_ for id_, text in texts.items() if len(text) > 100}
     pq.write_table(pa.table({"id": list(texts), "text": list(texts.values())}), tmp_path / "corpus.parquet")
-    embed = ["embed", "corpus.parquet", "--model", tiny_model, "--to", "table", "--workers", "1", "--json"]
+    vecmill.start("worker", "--allow-root", tmp_path, "--broker", server.url)
+    embed = ["embed", "corpus.parquet", "--model", tiny_model, "--to", "table", "--broker", server.url, "--json"]
     failing = vecmill.run(*embed, "--on-truncate", "fail", "--run-id", "strict")
     assert failing.returncode == 3, failing.stderr
     result = json.loads(failing.stdout.splitlines()[-1])
