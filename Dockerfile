@@ -14,7 +14,7 @@ WORKDIR /opt/vecmill
 COPY constraints.txt ./
 
 FROM base AS producer
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY schemas ./schemas
 COPY producer ./producer
 COPY worker ./worker
@@ -27,7 +27,7 @@ CMD ["--help"]
 FROM base AS worker
 # Its wheels bring CUDA along: by far the largest layer, and the one that changes least.
 RUN pip install --constraint constraints.txt torch
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY schemas ./schemas
 COPY producer ./producer
 COPY worker ./worker

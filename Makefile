@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install check test fuzz demo models-doc bench clean
+.PHONY: help install check test test-readers fuzz docs demo models-doc bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,7 +25,21 @@ check: install ## format, lint, types, import contracts
 test: install ## every test that needs no GPU; under 15 minutes on 2 cores
 	# Two processes, whatever the machine: tests start workers of their own. In the order they are collected, so that
 	# the long files come first and the short ones even out the end.
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not chaos and not gpu'
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not chaos and not gpu and not readers'
+
+test-readers: .venv-readers/installed ## pandas, datasets, LanceDB, FAISS and others read a table; under a minute
+	.venv-readers/bin/python -m pytest -q -m readers tests/readers
+
+# On top of .venv: what other programs bring (pandas, dill ...) must not decide how Vecmill's own tests run.
+.venv-readers/installed: .venv/installed
+	test -x .venv-readers/bin/python || $(BIN)/python -m venv .venv-readers
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		> "$$(.venv-readers/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
+	.venv-readers/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[readers]'
+	touch $@
+
+docs: install ## the documentation as a site, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 FUZZ_EXAMPLES ?= 20000
 fuzz: install ## hours of hostile input: queue elements, payloads, records, models, sources, parts, command lines
@@ -44,4 +58,4 @@ bench: install ## throughput on one core against sentence-transformers, and the 
 	$(BIN)/python -m benchmarks.memory
 
 clean: ## remove what the other targets made
-	rm -rf .venv build demo-table *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-readers build demo-table *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,7 +7,9 @@ import sys
 import click
 import redis
 
+from producer.commands.doctor import doctor
 from producer.commands.embed import embed
+from producer.commands.help import keep_lines
 from producer.commands.model import inspect
 from producer.commands.runs import cancel, pause, resume, retry, runs, status
 from producer.commands.schedule import schedule
@@ -16,11 +18,12 @@ from producer.commands.table import history, query, verify
 from producer.commands.upkeep import compact, restore, vacuum
 from producer.commands.worker import worker
 from schemas.errors import UsageError, VecmillError
+from schemas.files.room import about_disk
 from schemas.text import is_unicode
 
 _COMMANDS = [
     *(embed, worker, serve, schedule, status, runs, pause, resume, cancel, retry),
-    *(history, restore, compact, vacuum, query, verify, inspect),
+    *(history, restore, compact, vacuum, query, verify, inspect, doctor),
 ]
 
 
@@ -37,6 +40,7 @@ def cli() -> None:
 
 for _command in _COMMANDS:
     cli.add_command(_command)
+keep_lines(cli)
 
 
 def check_words(words: list[str]) -> None:
@@ -51,7 +55,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         check_words(sys.argv)
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="vecmill", standalone_mode=False)
     except VecmillError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
@@ -63,12 +67,12 @@ def main() -> None:
         click.echo(f"error: Redis does not do what it is asked: {error}", err=True)
         click.echo("check it (redis-cli PING, INFO memory), then repeat the command; what is written stays", err=True)
         sys.exit(1)
+    except OSError as error:
+        click.echo(f"error: {about_disk(error)}", err=True)
+        sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)
-    except OSError as error:
-        click.echo(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", err=True)
-        sys.exit(1)
     except Exception as error:
         if os.environ.get("VECMILL_DEBUG") == "1":
             raise

@@ -24,8 +24,8 @@ def embed(source: str | Path | Sequence[str | Path], *, model: str | Path, to: s
 
     `options` are those of `vecmill embed`, with underscores: `id_column`, `text_column`, `keep` (a list),
     `keep_text`, `limit`, `format`; `revision`, `prompt`, `prompt_name`, `task`, `pooling`, `normalize`, `dims`,
-    `max_tokens`, `dtype`, `trust_remote_code`; `store`, `mode`, `run_id`; `broker` (None: embedded), `workers`,
-    `device`.
+    `max_tokens`, `dtype`, `trust_remote_code`; `store`, `mode`, `on_truncate`, `run_id`; `broker` (None: embedded),
+    `workers`, `device`.
 
     Raises `schemas.errors.VecmillError` or one of its kinds; an unknown option is a `UsageError`.
     """

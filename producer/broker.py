@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 
@@ -48,13 +49,17 @@ def connect(url: str) -> redis.Redis:
         client.ping()
         _check(client, where)
     except redis.AuthenticationError as error:
+        # Its own words are of the protocol, not of passwords.
+        wrong = "does not accept the password" if urlsplit(url).password else "wants a password"
         raise BrokerError(
-            f"Redis at {where} wants a password or refuses the one given: {error}",
+            f"Redis at {where} {wrong}",
             way_out="redis://:PASSWORD@HOST:PORT/0, on the command line or in VECMILL_BROKER_URL",
         ) from error
     except redis.RedisError as error:
         raise BrokerError(
-            f"Redis at {where} cannot be used: {error}", way_out="check that it runs and that the address is right"
+            f"Redis at {where} cannot be used: {error}",
+            way_out="check that it runs and that the address is right; without --broker (and VECMILL_BROKER_URL) a run "
+            "starts its own",
         ) from error
     except ValueError:
         # What the client says may quote a piece of the password.

@@ -15,14 +15,19 @@ from schemas.spec import Spec
 _NEEDED = ("regex", "semantic_text_splitter", "tokenizers")
 
 
+def check_cutting(options: SourceOptions) -> None:
+    """Raise `UsageError` where texts cannot be cut as asked, before any is read."""
+    if options.chunk_overlap and options.chunk_tokens is None:
+        raise UsageError("--chunk-overlap is of no use without --chunk-tokens", way_out="--chunk-tokens 256, say")
+    if options.chunk_tokens is not None and not all(map(find_spec, _NEEDED)):
+        raise UsageError("--chunk-tokens needs a splitter and a tokenizer", way_out="pip install 'vecmill[chunks]'")
+
+
 def cuts_of(source: Source, options: SourceOptions, spec: Spec) -> Cuts | None:
     """Where the texts are cut; None where each is to stay whole."""
     if options.chunk_tokens is None:
-        if options.chunk_overlap:
-            raise UsageError("--chunk-overlap is of no use without --chunk-tokens", way_out="--chunk-tokens 256, say")
         return None
-    if not all(map(find_spec, _NEEDED)):
-        raise UsageError("--chunk-tokens needs a splitter and a tokenizer", way_out="pip install 'vecmill[chunks]'")
+    check_cutting(options)
     from producer.chunk.splitter import Splitter
 
     folder: Path = model_folder(spec)

@@ -1,8 +1,10 @@
 """Finds the small files of a model and resolves them to a spec, before anything is enqueued. Loads no weights."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
+from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
 from huggingface_hub.errors import (
     HfHubHTTPError,
     LocalEntryNotFoundError,
@@ -15,6 +17,7 @@ from schemas.model_adapter import find_folder
 from schemas.model_files import read_json
 from schemas.model_folder import resolve
 from schemas.model_name import folder_named, hub_id
+from schemas.nearest import meant
 from schemas.spec import ModelOptions, Spec
 
 #: What a spec is read from; weights stay where they are.
@@ -47,7 +50,7 @@ def model_folder(spec: Spec) -> Path:
 def weight_bytes(spec: Spec) -> int:
     """The size of a model's weight files, its base's included, as far as they are on this machine; 0 where none is."""
     models = [(spec.model, spec.revision), *([(spec.base, spec.base_revision)] if spec.base else [])]
-    return sum(_weights_in(folder_named(name) or _cached(name, revision)) for name, revision in models)
+    return sum(_weights_in(folder_named(name) or _snapshot(name, revision)) for name, revision in models)
 
 
 def _weights_in(folder: Path | None) -> int:
@@ -57,7 +60,7 @@ def _weights_in(folder: Path | None) -> int:
     return sum(path.stat().st_size for path in found)
 
 
-def _cached(name: str, revision: str | None) -> Path | None:
+def _snapshot(name: str, revision: str | None) -> Path | None:
     try:
         return Path(snapshot_download(name, revision=revision, local_files_only=True))
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError):
@@ -84,11 +87,29 @@ def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
         raise ModelError(
             f"the hub has no model {name!r}, or it is private", way_out="check the name, or set HF_TOKEN"
         ) from error
-    except (RevisionNotFoundError, ValueError) as error:
-        raise ModelError(f"the hub has no {name!r} at that revision or name: {error}") from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except RevisionNotFoundError as error:
         raise ModelError(
-            f"the model {name!r} is neither a folder here nor in the local cache, and the hub does not answer",
-            way_out="name a folder, or connect to the hub once so that the cache holds it",
+            f"the model {name!r} has no revision {revision!r}", way_out="a branch, tag or commit of it, or leave it out"
         ) from error
+    except ValueError as error:
+        raise ModelError(
+            f"{name!r} is no folder here, and no name that the hub could have",
+            way_out="a folder, or org/name of the hub",
+        ) from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise _out_of_reach(name) from error
     return Path(path)
+
+
+def _out_of_reach(name: str) -> ModelError:
+    silent = "HF_HUB_OFFLINE forbids asking the hub" if HF_HUB_OFFLINE else "the hub does not answer"
+    return ModelError(
+        f"the model {name!r} is neither a folder here nor in the local cache, and {silent}",
+        way_out=meant(name, _cached(), "name a folder, or connect to the hub once so that the cache holds it"),
+    )
+
+
+def _cached() -> Iterator[str]:
+    """The models that are in the local cache."""
+    for folder in Path(HF_HUB_CACHE).glob("models--*"):
+        yield folder.name.removeprefix("models--").replace("--", "/")

@@ -6,13 +6,14 @@ run id belongs to, so that `vecmill resume RUN` needs nothing else on the machin
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from producer.table import read_record
 from schemas.errors import UsageError
 from schemas.files import names_in, written
 from schemas.files.address import is_remote, normal
+from schemas.nearest import meant
 from schemas.run import RunRecord
 
 
@@ -34,19 +35,29 @@ def of_table(table: str) -> Iterator[RunRecord]:
     yield from sorted(records, key=lambda record: record.created_at, reverse=True)
 
 
-def find(run_or_table: str) -> RunRecord:
-    """The run with this id, or the latest run of the table at this place; raises `UsageError` where there is none."""
+def find(run_or_table: str, *, others: Iterable[str] = ()) -> RunRecord:
+    """The run with this id, or the latest run of the table at this place; raises `UsageError` where there is none.
+
+    `others` are runs that are known elsewhere, for a hint at what was meant.
+    """
     if is_remote(run_or_table) or Path(run_or_table).is_dir():
         for record in of_table(normal(run_or_table)):
             return record
         raise UsageError(f"no run is recorded in {run_or_table}", way_out=f"vecmill embed ... --to {run_or_table}")
     note = _note(run_or_table)
     table = _noted(note)
-    found = None if table is None else read_record(table, run_or_table)
-    if found is not None:
-        return found
+    if table is not None:
+        found = read_record(table, run_or_table)
+        if found is not None:
+            return found
+        raise UsageError(
+            f"the record of run {run_or_table} is no longer in {table}",
+            way_out="if the table was moved, name it instead",
+        )
+    known = [*others, *(path.stem for path in _note("x").parent.glob("*.json"))]
     raise UsageError(
-        f"no run {run_or_table!r} is known on this machine", way_out="name its table instead: vecmill resume TABLE"
+        f"no run {run_or_table!r} is known on this machine, and no folder has this name",
+        way_out=meant(run_or_table, known, "name its table instead; vecmill runs TABLE lists its runs"),
     )
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from schemas.job import RunId
 from schemas.record import Record
-from schemas.run import Mode, SourceOptions
+from schemas.run import Mode, OnTruncate, SourceOptions
 from schemas.spec import ModelOptions
 from schemas.store import Store
 
@@ -32,5 +32,6 @@ class EmbedRequest(Record):
     to: str
     store: Store = "float32"
     mode: Mode = "upsert"
+    on_truncate: OnTruncate = "keep"
     run_id: RunId | None = None
     where: Where = Where()

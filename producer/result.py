@@ -60,7 +60,9 @@ class Result(Record):
     def _losses(self) -> list[str]:
         lines = []
         if self.truncated:
-            lines.append(f"  {_counted(self.truncated, 'text')} longer than the model reads: truncated")
+            lines.append(
+                f"  {_counted(self.truncated, 'text')} longer than the model reads: truncated (column `truncated`)"
+            )
         if self.failed:
             lines.append(f"  {_counted(self.failed, 'row')} failed, not in the table: {self.table}/_errors/{self.run}/")
         return lines

@@ -33,6 +33,12 @@ def inspect(options: ModelOptions, *, device: str, text: str = EXAMPLE) -> dict[
     return answer
 
 
+def device(wanted: str) -> dict[str, Any]:
+    """The device that a worker here would use: `device`, `name`, and the `dtype` that auto means there."""
+    found: dict[str, Any] = json.loads(_ask("device", "--device", wanted))
+    return found
+
+
 def encode(
     spec: Spec,
     texts: Sequence[str],

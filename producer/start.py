@@ -11,13 +11,14 @@ from producer import records
 from producer.broker import connect
 from producer.chunk.chunked import Chunked
 from producer.chunk.cuts import Cuts
-from producer.cutting import as_recorded, cuts_of
+from producer.cutting import as_recorded, check_cutting, cuts_of
 from producer.display import Display
 from producer.ledger import Ledger
 from producer.model import resolve_model
 from producer.plan import made_plan
 from producer.request import EmbedRequest
 from producer.source import Rows, open_source, pinned, pinned_as
+from producer.source.refusal import passed_over
 from producer.survey import survey
 from producer.table import Planned, TableState, check_covered, check_table, read_record, save_plan
 from schemas.arrow import kept_fields, part_schema
@@ -39,9 +40,9 @@ def recorded(request: EmbedRequest) -> RunRecord | None:
     if record is None:
         return None
     source = pinned_as(absolute_source(request).source, record.source)
-    asked = (source, resolve_model(request.model), request.store, request.mode)
-    begun = (record.source, record.spec, record.store, record.mode)
-    for name, now, then in zip(("source", "model", "store", "mode"), asked, begun, strict=True):
+    asked = (source, resolve_model(request.model), request.store, request.mode, request.on_truncate)
+    begun = (record.source, record.spec, record.store, record.mode, record.on_truncate)
+    for name, now, then in zip(("source", "model", "store", "mode", "on-truncate"), asked, begun, strict=True):
         if now != then:
             raise UsageError(
                 f"run {record.run} was begun with another {name}:\n  then: {then}\n  now:  {now}",
@@ -73,6 +74,7 @@ def prepare(request: EmbedRequest, display: Display) -> Prepared:
     """The same, with nothing written."""
     if request.where.broker_url is not None:
         _check_broker(request, request.where.broker_url)
+    check_cutting(request.source)
     request = absolute_source(request)
     request = request.model_copy(update={"source": pinned(request.source)})
     spec = resolve_model(request.model)
@@ -87,7 +89,10 @@ def prepare(request: EmbedRequest, display: Display) -> Prepared:
         chunked=request.source.chunk_tokens is not None,
     )
     state = check_table(table, spec=spec, schema=schema, mode=request.mode, store=request.store)
+    other = passed_over(request.source.paths)
     display.say(f"reading {len(source.files)} file(s) to count the rows and check the ids")
+    if other:
+        display.say(f"passed over, since no reader knows them: {other}")
     counted = survey(source)
     cuts = cuts_of(source, request.source, spec)
     record = RunRecord(
@@ -97,6 +102,7 @@ def prepare(request: EmbedRequest, display: Display) -> Prepared:
         spec=spec,
         store=request.store,
         mode=request.mode,
+        on_truncate=request.on_truncate,
         rows=counted.rows if cuts is None else cuts.chunks,
         source_state=source.state,
         job_rows=_job_rows(counted.rows if cuts is None else cuts.chunks),
@@ -138,7 +144,10 @@ def check_source(record: RunRecord) -> Rows:
 
 def absolute_source(request: EmbedRequest) -> EmbedRequest:
     """The request with source paths that do not depend on where the command was typed."""
-    paths = tuple(str(Path(os.path.expanduser(path)).absolute()) for path in request.source.paths)
+    # An address is refused later, as it was typed.
+    paths = tuple(
+        path if "://" in path else str(Path(os.path.expanduser(path)).absolute()) for path in request.source.paths
+    )
     return request.model_copy(update={"source": request.source.model_copy(update={"paths": paths})})
 
 

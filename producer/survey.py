@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from producer.source import Source
+from producer.source.refusal import no_rows
 from schemas.errors import SourceError
 from schemas.record import Record
 
@@ -47,7 +48,7 @@ def survey(source: Source, *, on_progress: Callable[[int], None] | None = None) 
     else:
         passing.drain()
     if passing.rows == 0:
-        raise SourceError(f"there are no rows in the source ({source.files[0].path}, ...)")
+        raise no_rows(file.path for file in source.files[:3])
     return Survey(rows=passing.rows)
 
 

@@ -12,6 +12,8 @@ from schemas.store import CALIBRATED, Ranges, Store
 
 Mode = Literal["upsert", "sync", "replace"]
 SourceFormat = Literal["auto", "parquet", "jsonl", "csv", "txt", "arrow"]
+#: What becomes of a text that is longer than the model reads: cut and counted, or a failed row.
+OnTruncate = Literal["keep", "fail"]
 RunState = Literal["running", "paused", "cancelled", "failed", "committed"]
 
 
@@ -89,6 +91,7 @@ class RunRecord(Record):
     spec: Spec
     store: Store = "float32"
     mode: Mode = "upsert"
+    on_truncate: OnTruncate = "keep"
     rows: int = Field(ge=0)
     source_state: str
     job_rows: int = Field(gt=0, le=MOST_JOB_ROWS)

@@ -9,6 +9,8 @@ from pydantic import TypeAdapter
 
 TASK_NAME = "vecmill.embed"
 QUEUE = "vecmill:queue"
+#: How the last words of a worker begin that would not start at any other time either; it ends with os.EX_CONFIG.
+CANNOT_START = "the worker cannot start: "
 #: Where queue elements that are no message of ours are put aside (newest first), and how many there ever were.
 MALFORMED_QUEUE = f"{QUEUE}:malformed"
 MALFORMED_COUNT = f"{QUEUE}:malformed:count"

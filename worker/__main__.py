@@ -1,6 +1,7 @@
 """The side door for a process that may not import torch: what a model is, and vectors of a few texts.
 
 python -m worker inspect MODEL [options] --json
+python -m worker device --device auto
 python -m worker embed < {"spec": ..., "texts": [...], "device": "cpu", "prompt": null, "task": "query"} > vectors.npy
 """
 
@@ -15,6 +16,7 @@ from schemas.errors import UsageError, VecmillError
 from schemas.spec import Dtype, ModelOptions, PoolingMode, Spec, Task
 from schemas.text import EXAMPLE
 from worker.engine import Embedder
+from worker.engine.device import device_name, pick_device, pick_dtype
 from worker.engine.example import follow, model_facts
 
 
@@ -34,6 +36,13 @@ def _inspect(device: str, *, as_json: bool, text: str, **options: object) -> int
     facts = {"spec": spec.model_dump(mode="json"), "fingerprint": spec.fingerprint, **embedder.describe()}
     facts |= model_facts(embedder, asked_device=device) | {"example": follow(embedder, text)}
     sys.stdout.write(json.dumps(facts, indent=None if as_json else 2, ensure_ascii=False) + "\n")
+    return 0
+
+
+def _device(device: str) -> int:
+    picked = pick_device(device)
+    facts = {"device": str(picked), "name": device_name(picked), "dtype": str(pick_dtype("auto", picked))}
+    sys.stdout.write(json.dumps(facts | {"dtype": facts["dtype"].removeprefix("torch.")}) + "\n")
     return 0
 
 
@@ -66,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--text", default=EXAMPLE, help="the text to follow from its tokens to its vector")
     inspect.add_argument("--device", default="cpu")
     inspect.add_argument("--json", action="store_true", dest="as_json")
+    device = commands.add_parser("device", help="the device that a worker here would use")
+    device.set_defaults(command=_device)
+    device.add_argument("--device", default="auto")
     embed = commands.add_parser("embed", help="vectors of the texts on stdin, as a .npy file on stdout")
     embed.set_defaults(command=_embed)
     return parser

@@ -10,6 +10,7 @@ import atexit
 import logging
 import os
 import socket
+import sys
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,9 @@ from celery.signals import celeryd_init, worker_init
 from kombu import Queue
 from pydantic import ValidationError
 
+from schemas.errors import UsageError
 from schemas.job import Job
-from schemas.transport import CELERY_SETTINGS, QUEUE, TASK_NAME, verified
+from schemas.transport import CANNOT_START, CELERY_SETTINGS, QUEUE, TASK_NAME, verified
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -76,6 +78,10 @@ def _boot(**_: Any) -> None:
         _runtime.start()
         # Celery's own shutdown signal comes while jobs are still at work, and they need engine and leases to finish.
         atexit.register(_runtime.stop)
+    except UsageError as error:
+        # Another start would end the same way, and whoever started this one may look for why.
+        sys.stderr.write(f"{CANNOT_START}{error}\n")
+        raise SystemExit(os.EX_CONFIG) from None
     except Exception as error:
         # Celery would log it and go on with a worker that can do nothing.
         log.exception("the worker cannot start", extra={"action": "boot_failed"})

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from schemas.receipt import Receipt, StageSeconds
+from schemas.run import OnTruncate
+from schemas.spec import Spec
 from worker.engine import Embedder, Engine, Work
 from worker.engine.each_text import tokens_of_each
 from worker.output.part import Encoded, Failure
@@ -38,16 +40,20 @@ class Effort(NamedTuple):
         return receipt.model_copy(update={**counts, "seconds": seconds})
 
 
-def encode(engine: Engine, embedder: Embedder, texts: list[str]) -> tuple[Encoded, Effort]:
+def encode(
+    engine: Engine, embedder: Embedder, texts: list[str], *, on_truncate: OnTruncate = "keep"
+) -> tuple[Encoded, Effort]:
     """All texts in one go, in batches that other jobs share; a text that comes again is encoded once."""
     clock = time.perf_counter()
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     tokens, unread = tokens_of_each(embedder, list(places))
     tokenize_seconds = time.perf_counter() - clock
-    done = engine.submit(embedder, tokens).result()
+    too_long = tokens.truncated if on_truncate == "fail" else np.zeros_like(tokens.truncated)
+    done = engine.submit(embedder, tokens.emptied(too_long) if too_long.any() else tokens).result()
     effort = Effort(done.work, tokenize_seconds, len(texts) - len(places))
     lengths = tokens.lengths.astype(np.int32)
     failed = _failures("encode", done.failures) | _failures("tokenize", unread)
+    failed |= dict.fromkeys(np.flatnonzero(too_long).tolist(), _too_long(embedder.spec))
     if not effort.duplicates:
         return Encoded(done.vectors, lengths, tokens.truncated, failed), effort
     of_row = np.fromiter((places[text] for text in texts), dtype=np.intp, count=len(texts))
@@ -59,8 +65,19 @@ def _failures(reason: str, details: dict[int, str]) -> dict[int, Failure]:
     return {row: Failure(reason, detail) for row, detail in details.items()}
 
 
+def _too_long(spec: Spec) -> Failure:
+    most = "" if spec.max_tokens is None else f" ({spec.max_tokens} tokens)"
+    return Failure("truncated", f"the text is longer than the model reads{most}")
+
+
 def encode_in_pieces(
-    engine: Engine, embedder: Embedder, texts: list[str], *, deaths: list[Span], announce: Callable[[Span], None]
+    engine: Engine,
+    embedder: Embedder,
+    texts: list[str],
+    *,
+    on_truncate: OnTruncate = "keep",
+    deaths: list[Span],
+    announce: Callable[[Span], None],
 ) -> tuple[Encoded, Effort]:
     """The texts piece by piece, each announced before it is touched; those known to be at fault become failures."""
     total = Effort()
@@ -73,7 +90,7 @@ def encode_in_pieces(
     failures = dict(whole.failures)
     for span, rows in pieces(len(texts), deaths):
         announce(span)
-        piece, effort = encode(engine, embedder, [texts[row] for row in rows])
+        piece, effort = encode(engine, embedder, [texts[row] for row in rows], on_truncate=on_truncate)
         whole.vectors[rows], whole.n_tokens[rows], whole.truncated[rows] = (
             piece.vectors, piece.n_tokens, piece.truncated,
         )  # fmt: skip

@@ -15,7 +15,7 @@ from schemas.job import Job
 from schemas.ledger import MAX_ATTEMPTS
 from schemas.payload import Payload, decode_payload
 from schemas.receipt import Receipt
-from schemas.run import RunRecord
+from schemas.run import OnTruncate, RunRecord
 from worker.encode import Effort, encode, encode_in_pieces
 from worker.engine import Embedder, Engine
 from worker.engine.panics import panics_told
@@ -100,7 +100,7 @@ class Pipeline:
             return durable
         embedder = self._models.load(record.spec)
         rows, source = self._rows(job, record)
-        encoded, effort = self._encode(job, claim, embedder, embeddable(rows)["text"].to_pylist())
+        encoded, effort = self._encode(job, claim, embedder, embeddable(rows)["text"].to_pylist(), record.on_truncate)
         facts = embedder.describe()
         receipt = Receipt(
             run=job.run, job=job.job, fingerprint=record.spec.fingerprint, source=source, rows=0,
@@ -120,12 +120,15 @@ class Pipeline:
             self._ledger.drop_payload(job)
             raise
 
-    def _encode(self, job: Job, claim: Claim, embedder: Embedder, texts: list[str]) -> tuple[Encoded, Effort]:
+    def _encode(
+        self, job: Job, claim: Claim, embedder: Embedder, texts: list[str], on_truncate: OnTruncate
+    ) -> tuple[Encoded, Effort]:
         if not is_suspect(claim.lost):
-            return encode(self._engine, embedder, texts)
+            return encode(self._engine, embedder, texts, on_truncate=on_truncate)
         outcome = encode_in_pieces(
-            self._engine, embedder, texts, deaths=spans(claim.deaths), announce=lambda span: self._announce(job, span)
-        )
+            self._engine, embedder, texts, on_truncate=on_truncate,
+            deaths=spans(claim.deaths), announce=lambda span: self._announce(job, span),
+        )  # fmt: skip
         self._announce(job, AROUND)
         return outcome
 

@@ -12,11 +12,11 @@ from producer.commands.options import model_from, model_options, stderr_display,
 from producer.commands.outcome import finish
 from producer.display import Display
 from producer.forecast import forecast
-from producer.request import EmbedRequest, Where
+from producer.request import EmbedRequest
 from producer.start import begin, prepare, recorded
 from schemas.errors import UsageError
 from schemas.job import RUN_ID_PATTERN
-from schemas.run import Mode, RunRecord, SourceFormat, SourceOptions
+from schemas.run import Mode, OnTruncate, RunRecord, SourceFormat, SourceOptions
 from schemas.store import Store
 
 
@@ -46,6 +46,8 @@ from schemas.store import Store
 @click.option("--store", type=click.Choice(get_args(Store)), default="float32", show_default=True,
               help="How vectors are kept; the first three read as float32, the others as codes.")  # fmt: skip
 @click.option("--mode", type=click.Choice(get_args(Mode)), default="upsert", show_default=True)
+@click.option("--on-truncate", type=click.Choice(get_args(OnTruncate)), default="keep", show_default=True,
+              help="A text longer than the model reads: embed its beginning, or make it a failed row.")  # fmt: skip
 @where_options
 @click.option("--run-id", metavar="ID", help="Name the run; the same id again resumes it.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and do nothing.")
@@ -61,13 +63,15 @@ def embed(sources: tuple[str, ...], **options: Any) -> int:
     """
     started = time.monotonic()
     request = request_from(sources, **options)
+    if options["detach"] and request.where.broker_url is None:
+        raise UsageError("--detach needs a broker that outlives this command", way_out="--broker redis://...")
     display = stderr_display()
     if options["dry_run"]:
         return _dry_run(request, display, as_json=options["as_json"])
     record = recorded(request) or begin(request, display)
     if options["detach"]:
         display.close()
-        return _detach(record, request.where)
+        return _detach(record, str(request.where.broker_url))
     return finish(
         lambda: carry_out(record, request.where, display),
         display=display, run=record.run, started=started, as_json=options["as_json"],
@@ -78,7 +82,10 @@ def request_from(sources: tuple[str, ...], **options: Any) -> EmbedRequest:
     """What a command line asks."""
     run_id = options["run_id"]
     if run_id is not None and re.match(RUN_ID_PATTERN, run_id) is None:
-        raise UsageError(f"--run-id {run_id!r}: letters, digits, '.', '_' and '-' only, at most 80")
+        fitting = re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._-]+", "-", run_id).strip("-")[:80] or "my-run"
+        raise UsageError(
+            f"--run-id {run_id!r}: letters, digits, '.', '_' and '-' only, at most 80", way_out=f"--run-id {fitting}"
+        )
     source = SourceOptions(
         paths=sources,
         format=options["format_"],
@@ -96,6 +103,7 @@ def request_from(sources: tuple[str, ...], **options: Any) -> EmbedRequest:
         to=options["to"],
         store=options["store"],
         mode=options["mode"],
+        on_truncate=options["on_truncate"],
         run_id=run_id,
         where=where_from(options),
     )
@@ -111,10 +119,7 @@ def _dry_run(request: EmbedRequest, display: Display, *, as_json: bool) -> int:
     return 0
 
 
-def _detach(record: RunRecord, where: Where) -> int:
-    url = where.broker_url
-    if url is None:
-        raise UsageError("--detach needs a broker that outlives this command", way_out="--broker redis://...")
+def _detach(record: RunRecord, url: str) -> int:
     broker = Broker(url)
     ledger = broker.ledger(record.run)
     # Opening counts the done jobs anew, which only the process that drives the run may do.

@@ -1,5 +1,6 @@
 """Options that several commands share, and what they turn into."""
 
+import re
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -64,7 +65,17 @@ broker_option = click.option(
     "--broker", metavar="URL", callback=_without_secret,
     help="redis://...; else VECMILL_BROKER_URL, which is the place for one with a password; else embedded.",
 )  # fmt: skip
-device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+
+
+def _device(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", value) is None:
+        raise click.BadParameter(f"{value!r} is not auto, cpu, cuda or cuda:N")
+    return value
+
+
+device_option = click.option(
+    "--device", default="auto", show_default=True, callback=_device, help="auto, cpu, cuda or cuda:N."
+)
 where_options = together(
     broker_option,
     click.option("--workers", type=click.IntRange(min=1), help="Embedded workers; default one per GPU or core."),

@@ -18,6 +18,7 @@ from producer.request import Where
 from producer.status import RunStatus, of_broker, of_record
 from producer.table import committed_versions
 from schemas.errors import UsageError
+from schemas.nearest import meant
 from schemas.run import RunRecord, RunState
 
 
@@ -47,7 +48,11 @@ def status(run: str | None, broker: str | None, as_json: bool, watch: bool) -> i
 @click.command()
 @click.argument("table")
 def runs(table: str) -> int:
-    """List the runs recorded in TABLE, newest first."""
+    r"""List the runs recorded in TABLE, newest first.
+
+    \b
+    vecmill runs out/
+    """
     listed = list(records.of_table(table))
     if not listed:
         raise UsageError(f"no run is recorded in {table}", way_out="check the path")
@@ -97,7 +102,11 @@ def retry(run: str, as_json: bool, **options: Any) -> int:
 @click.argument("run")
 @broker_option
 def pause(run: str, broker: str | None) -> int:
-    """Let workers finish what they have of RUN and take no more."""
+    r"""Let workers finish what they have of RUN and take no more.
+
+    \b
+    vecmill pause 20261124-0300-a1b2c3 --broker redis://...
+    """
     return _set_state(run, broker, "paused")
 
 
@@ -105,7 +114,11 @@ def pause(run: str, broker: str | None) -> int:
 @click.argument("run")
 @broker_option
 def cancel(run: str, broker: str | None) -> int:
-    """End RUN without a commit; its parts stay, and it can still be resumed."""
+    r"""End RUN without a commit; its parts stay, and it can still be resumed.
+
+    \b
+    vecmill cancel 20261124-0300-a1b2c3 --broker redis://...
+    """
     return _set_state(run, broker, "cancelled")
 
 
@@ -140,12 +153,13 @@ def _continue_elsewhere(record: RunRecord, where: Where) -> bool:
 def _find(run: str, where: Where) -> RunRecord:
     if where.broker_url is not None:
         broker = Broker(where.broker_url)
-        record = broker.ledger(run).record()
+        record, others = broker.ledger(run).record(), list(known_runs(broker.client))
         broker.close()
         if record is not None and record.sample_of is not None:
             raise UsageError(f"{run} is the sample of a run", way_out=f"name the run: {record.sample_of}")
         if record is not None:
             return record
+        return records.find(run, others=others)
     return records.find(run)
 
 
@@ -165,7 +179,10 @@ def _set_state(run: str, broker_url: str | None, state: RunState) -> int:
     try:
         ledger = broker.ledger(run)
         if ledger.progress() is None:
-            raise UsageError(f"the broker knows no run {run!r}", way_out="vecmill status lists the runs it knows")
+            known = known_runs(broker.client)
+            raise UsageError(
+                f"the broker knows no run {run!r}", way_out=meant(run, known, "vecmill status lists the runs it knows")
+            )
         for one in _ledgers(broker, run):
             one.set_state(state)
     finally:
@@ -184,6 +201,6 @@ def _statuses(run: str | None, broker_url: str | None) -> list[RunStatus]:
     try:
         if run is None:
             return [one for name in known_runs(broker.client) if (one := of_broker(broker, name)) is not None]
-        return [of_broker(broker, run) or of_record(records.find(run))]
+        return [of_broker(broker, run) or of_record(records.find(run, others=known_runs(broker.client)))]
     finally:
         broker.close()

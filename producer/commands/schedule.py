@@ -13,6 +13,7 @@ from producer.commands.options import broker_option
 from producer.commands.scheduled import scheduled
 from producer.request import Where
 from producer.schedule import Overlap, Schedule, ScheduleStore, listed, next_tick, outcome, run_id
+from producer.schedule.cron import Cron
 from producer.schedule.record import NAME_PATTERN
 from schemas.errors import UsageError
 
@@ -27,7 +28,16 @@ def schedule() -> None:
     """
 
 
-@schedule.command()
+class _Add(click.Command):
+    """`add`, which is often typed without the `--` before what it shall embed."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" not in args and "embed" in args[1:]:
+            raise click.UsageError("what is to be embedded stands behind two dashes: ... -- embed SOURCE ...", ctx)
+        return super().parse_args(ctx, args)
+
+
+@schedule.command(cls=_Add)
 @click.argument("name")
 @click.option("--cron", required=True, metavar="FIELDS", help="Minute, hour, day of month, month, day of week.")
 @click.option("--timezone", default="UTC", show_default=True, metavar="TZ", help="A name like Europe/Berlin.")
@@ -44,6 +54,8 @@ def add(name: str, command: tuple[str, ...], broker: str | None, **options: Any)
     if re.match(NAME_PATTERN, name) is None:
         raise UsageError(f"{name!r} as a name: letters, digits, '.', '_' and '-' only, at most 40")
     wanted = Schedule(name=name, request=scheduled(command), **options)
+    # Before a broker is asked: these two are typed wrongly most often.
+    Cron(wanted.cron, wanted.timezone)
     with _opened(broker) as opened:
         store = ScheduleStore(opened.client)
         now = store.now()
@@ -57,7 +69,11 @@ def add(name: str, command: tuple[str, ...], broker: str | None, **options: Any)
 @broker_option
 @click.option("--json", "as_json", is_flag=True)
 def list_(broker: str | None, as_json: bool) -> int:
-    """List the schedules: when they fire next, and what came of the last time."""
+    r"""List the schedules: when they fire next, and what came of the last time.
+
+    \b
+    vecmill schedule list --broker redis://...
+    """
     with _opened(broker) as opened:
         found = listed(opened, now=ScheduleStore(opened.client).now())
     if as_json:
@@ -71,7 +87,11 @@ def list_(broker: str | None, as_json: bool) -> int:
 @click.argument("name")
 @broker_option
 def remove(name: str, broker: str | None) -> int:
-    """Forget the schedule NAME. A run that it began goes on."""
+    r"""Forget the schedule NAME. A run that it began goes on.
+
+    \b
+    vecmill schedule remove nightly
+    """
     with _opened(broker) as opened:
         if not ScheduleStore(opened.client).remove(name):
             raise _unknown(name)
@@ -83,7 +103,11 @@ def remove(name: str, broker: str | None) -> int:
 @click.argument("name")
 @broker_option
 def run(name: str, broker: str | None) -> int:
-    """Have the schedule NAME fired now, beside its ticks; prints the run that `vecmill serve` will begin."""
+    r"""Have the schedule NAME fired now, beside its ticks; prints the run that `vecmill serve` will begin.
+
+    \b
+    vecmill schedule run nightly
+    """
     with _opened(broker) as opened:
         store = ScheduleStore(opened.client)
         kept, standing = store.get(name), store.standing(name)

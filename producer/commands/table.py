@@ -11,16 +11,20 @@ from producer.commands.options import device_option, trust_option
 from producer.query import search
 from producer.table import Version, open_table
 from producer.table import history as versions
+from producer.table.log import no_table
 from producer.table.state import TableState
 from producer.verify import verify as examine
-from schemas.errors import TableError
 
 
 @click.command()
 @click.argument("table")
 @click.option("--json", "as_json", is_flag=True)
 def history(table: str, as_json: bool) -> int:
-    """List the versions of TABLE: when, by which run, in which mode, what it did, and of which fingerprint."""
+    r"""List the versions of TABLE: when, by which run, in which mode, what it did, and of which fingerprint.
+
+    \b
+    vecmill history out/
+    """
     for version in versions(table):
         if as_json:
             click.echo(version.model_dump_json())
@@ -88,7 +92,7 @@ def _did(version: Version) -> str:
 def _existing(table: str) -> TableState:
     state = open_table(table)
     if state is None:
-        raise TableError(f"there is no table at {table}: nothing was committed there yet", way_out="check the path")
+        raise no_table(table)
     return state
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from producer.embedded.machine import Crew, gpu_count
 from producer.embedded.process import GuardedProcess
 from schemas.errors import RunFailed, UsageError
+from schemas.transport import CANNOT_START
 
 #: Jobs that a worker keeps in flight, so that tokenizing and writing overlap with encoding.
 JOBS_IN_FLIGHT = 4
@@ -58,6 +59,11 @@ class LocalWorkers:
 
     def keep_alive(self) -> list[str]:
         """Start again what has died; returns who that was. Raises `RunFailed` when dying is all they do."""
+        refused = next((one for one in self._processes if one.exit_code() == os.EX_CONFIG), None)
+        if refused is not None:
+            # It says why behind these words, and would say so at every start.
+            why = refused.tail().rpartition(CANNOT_START)[2]
+            raise RunFailed(f"the workers on this machine cannot start: {why}")
         dead = [number for number, process in enumerate(self._processes) if process.exit_code() is not None]
         self._deaths += len(dead)
         if dead and self._deaths > MOST_DEATHS:

@@ -10,6 +10,7 @@ from producer.source.template import Template
 from producer.source.types import alike, delta_type, is_text
 from schemas.arrow import RESERVED_COLUMNS
 from schemas.errors import SourceError
+from schemas.nearest import nearest
 from schemas.run import SourceOptions
 
 
@@ -93,8 +94,10 @@ class Wanted:
         count = available.names.count(name)
         if count != 1:
             problem = f"has no column {name}" if count == 0 else f"has {count} columns named {name}"
+            guess = nearest(name, available.names) if count == 0 else None
             raise SourceError(
-                f"{path} {problem}; its columns: {', '.join(available.names)}", way_out=f"choose: {option}"
+                f"{path} {problem}; its columns: {', '.join(available.names)}",
+                way_out=f"{option} {guess}, perhaps" if guess else f"{option} COLUMN, one of these",
             )
         return name
 

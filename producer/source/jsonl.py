@@ -11,6 +11,7 @@ import pyarrow as pa
 from producer.source.columns import Columns, Wanted
 from producer.source.file import SourceFile
 from producer.source.lines import Line, found_schema, line_batches, numbered_lines
+from producer.source.refusal import JSON_ARRAY
 from producer.source.rows import Place, from_records
 from producer.source.values import KINDS, Problems
 from schemas.errors import SourceError
@@ -83,6 +84,11 @@ class JsonlReader:
         return clean, "the line is not valid UTF-8"
 
     def _broken(self, line: Line, why: str) -> SourceError:
+        if line.data.lstrip().startswith(b"["):
+            return SourceError(
+                f"{self.file.path} line {line.number} begins an array; JSONL has an object a line",
+                way_out=JSON_ARRAY.format(path=self.file.path),
+            )
         place = f"{self.file.path} line {line.number}"
         return SourceError(f"{place} is broken JSON: {why}", way_out="repair the line; nothing was enqueued")
 

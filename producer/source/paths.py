@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from producer.source.delta import LOG_FOLDER, TablePath, delta_files, table_path
-from producer.source.file import FileFormat, SourceFile, compression_of, format_of, readable
+from producer.source.file import FileFormat, SourceFile, compression_of, format_of
+from producer.source.refusal import no_files, no_format, no_such
 from schemas.errors import SourceError
 from schemas.run import SourceFormat
 from schemas.special_file import special
@@ -33,10 +34,7 @@ def list_files(paths: tuple[str, ...], format_: SourceFormat) -> list[SourceFile
                 way_out="write it to a file first: a source is read more than once",
             )
     if not files:
-        raise SourceError(
-            f"no files to read in {', '.join(paths)}",
-            way_out=f"read are {readable()}; names that begin with _ or . are left out",
-        )
+        raise no_files(paths)
     twice = [path for path, count in Counter(os.path.realpath(file.path) for file in files).items() if count > 1]
     if twice:
         raise SourceError(f"{twice[0]} is given twice", way_out="name each file once, or only the folder")
@@ -47,7 +45,8 @@ def _expand(path: str, format_: SourceFormat) -> Iterator[SourceFile]:
     """The files of one argument; an existing file wins over its reading as a table's version or a glob."""
     if "://" in path:
         raise SourceError(
-            f"cannot read {path}: sources are local files for now", way_out="copy or mount it, give the path"
+            f"cannot read {path}: sources are files of this machine, and folders mounted here",
+            way_out="copy or mount it, and give the path",
         )
     table = table_path(path)
     if table is not None:
@@ -65,9 +64,7 @@ def _expand(path: str, format_: SourceFormat) -> Iterator[SourceFile]:
             elif not _hidden(os.path.relpath(match, prefix)):
                 yield _file(match, os.path.relpath(match, prefix), _format_of(match, format_))
     else:
-        raise SourceError(
-            f"there is no file or folder {path}", way_out="check the path; quote a glob; a table's version is table@3"
-        )
+        raise no_such(path)
 
 
 def _folder(folder: str, root: str, format_: SourceFormat) -> Iterator[SourceFile]:
@@ -105,9 +102,7 @@ def _format_of(path: str, format_: SourceFormat) -> FileFormat:
     """The format of a file that was named: as given, else by its extension."""
     found = format_of(path) if format_ == "auto" else format_
     if found is None:
-        raise SourceError(
-            f"cannot tell the format of {path}", way_out="say it: --format parquet, jsonl, csv, txt or arrow"
-        )
+        raise no_format(path)
     return found
 
 

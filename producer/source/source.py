@@ -16,6 +16,7 @@ from producer.source.file import FileFormat, SourceFile
 from producer.source.jsonl import JsonlReader
 from producer.source.parquet import ParquetReader
 from producer.source.paths import list_files
+from producer.source.refusal import no_rows
 from producer.source.txt import TxtReader
 from schemas.arrow import payload_schema
 from schemas.errors import SourceError
@@ -108,7 +109,7 @@ def open_source(options: SourceOptions) -> Source:
         columns = _open(file, Wanted(options)).columns
         if columns is not None:
             return Source(options, files, columns.kept)
-    raise SourceError(f"there are no rows in {', '.join(options.paths)}")
+    raise no_rows(options.paths)
 
 
 def _open(file: SourceFile, wanted: Wanted) -> _Reader:

@@ -23,7 +23,7 @@ def check_table(
 ) -> TableState | None:
     """The table's state, None for a new one; a TableError where it cannot take a run that writes this schema."""
     _check_ours(table)
-    _check_writable(table)
+    check_writable(table)
     state = open_table(table)
     if state is None or mode == "replace":
         return state
@@ -79,7 +79,8 @@ def _differing_columns(table: pa.Schema, run: pa.Schema) -> list[str]:
     ]
 
 
-def _check_writable(table: str) -> None:
+def check_writable(table: str) -> None:
+    """Raise `TableError` or `BucketError` where nothing can be written."""
     if is_remote(table):
         # Only who names a bucket loads the client.
         from schemas.files.bucket import check_bucket

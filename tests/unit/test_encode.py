@@ -18,7 +18,7 @@ class Letters:
 
     token_budget = 16
     padded = False
-    spec = SimpleNamespace(fingerprint="letters", dims=2)
+    spec = SimpleNamespace(fingerprint="letters", dims=2, max_tokens=4)
 
     def __init__(self):
         self.tokenized = []
@@ -62,6 +62,25 @@ def test_a_text_has_its_vector_however_often_it_comes(engine, texts, pieces):
     assert encoded.truncated.tolist() == [len(text) > 4 for text in texts]
     assert sorted(encoded.failures) == [row for row, text in enumerate(texts) if text in ("", "z")]
     assert effort.duplicates == len(texts) - len(embedder.tokenized)
+
+
+@settings(deadline=None)
+@given(texts=texts, pieces=st.booleans())
+def test_where_truncation_is_an_error_such_texts_fail_and_cost_nothing(engine, texts, pieces):
+    embedder = Letters()
+    if pieces:
+        how = {"on_truncate": "fail", "deaths": [], "announce": lambda _: None}
+        encoded, effort = encode_in_pieces(engine, embedder, texts, **how)
+    else:
+        encoded, effort = encode(engine, embedder, texts, on_truncate="fail")
+    good = [row for row, text in enumerate(texts) if len(text) <= 4 and text not in ("", "z")]
+    assert [row for row in range(len(texts)) if row not in encoded.failures] == good
+    assert encoded.vectors[good].tolist() == [wanted(texts[row]) for row in good]
+    reasons = {row: failure.reason for row, failure in encoded.failures.items()}
+    too_long = sorted(row for row, reason in reasons.items() if reason == "truncated")
+    assert too_long == [row for row, text in enumerate(texts) if len(text) > 4]
+    if not pieces:
+        assert effort.work.encoded_tokens == sum(len(text) for text in set(texts) if len(text) <= 4)
 
 
 @settings(deadline=None)

@@ -20,6 +20,11 @@ def pick_device(wanted: str) -> torch.device:
     return device
 
 
+def device_name(device: torch.device) -> str:
+    """What its maker calls a GPU; of a CPU, the widest instructions that it has."""
+    return str(torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability())
+
+
 def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
     """`auto` is bfloat16 where the hardware computes in it, else float32."""
     if wanted == "int8" and device.type != "cpu":

@@ -1,7 +1,7 @@
 """Token ids of many texts as two flat arrays: what the tokenizer gives and the engine takes."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,11 @@ class Tokens:
     def lists(self) -> list[list[int]]:
         """The ids as plain lists, one per text."""
         return [part.tolist() for part in np.split(self.ids, self.offsets[1:-1])] if len(self) else []
+
+    def emptied(self, rows: npt.NDArray[np.bool_]) -> Self:
+        """The same texts, some of them without their ids."""
+        lengths = np.where(rows, 0, self.lengths)
+        return replace(self, ids=self.ids[np.repeat(~rows, self.lengths)], offsets=offsets_of(lengths))
 
     def take(self, rows: Index) -> tuple[Ids, Offsets]:
         """The ids of some texts, in that order, flat again; and where each begins and ends."""

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from producer.table import list_parts, read, sweep
+from producer.table import commit, list_parts, read, sweep
 from schemas.errors import TableError
 from schemas.job import part_path
-from tests.unit.parts import a_record, encode, write_run
+from tests.unit.parts import a_payload, a_record, a_spec, encode, write_job, write_run
 from tests.unit.table.test_commit import TEXTS, committed
 
 ROOT = Path(__file__).parents[3]
@@ -23,6 +23,34 @@ def test_ids_and_vectors_come_in_the_order_of_the_source(tmp_path, count):
     assert ids == [f"d{n}" for n in range(count)]
     assert vectors.dtype == np.float32
     assert np.array_equal(vectors, encode(TEXTS[:count]))
+
+
+@pytest.mark.parametrize("per_job", [16_000, 4_000])
+def test_each_vector_is_copied_once(tmp_path, per_job):
+    """In a process of its own: how much memory numpy (traced) and Arrow took at most, for a block of 31 MiB."""
+    record = a_record(tmp_path / "t", rows=16_000, spec=a_spec(dims=512))
+    block = np.random.default_rng(0).standard_normal((16_000, 512), dtype=np.float32)
+    for job, first in enumerate(range(0, 16_000, per_job)):
+        ids = [str(first + n) for n in range(per_job)]
+        vectors = block[first : first + per_job]
+        write_job(record, job, a_payload(["x"] * per_job, ids=ids), first=first, vectors=vectors)
+    commit(record, list_parts(record.table, record.run))
+    np.save(tmp_path / "block.npy", block)
+    script = (
+        "import tracemalloc, numpy, pyarrow\n"
+        "from producer.api import read\n"
+        "expected = numpy.load('block.npy', mmap_mode='r')\n"
+        "tracemalloc.start()\n"
+        "ids, vectors = read('t')\n"
+        "print(tracemalloc.get_traced_memory()[1], pyarrow.default_memory_pool().max_memory(), vectors.nbytes)\n"
+        "assert ids == [str(n) for n in range(16_000)] and (vectors == expected).all()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    traced, arrow, size = map(int, done.stdout.split())
+    assert size == block.nbytes
+    assert size <= traced < 1.4 * size, "one block, and the ids"
+    assert arrow < 0.8 * size, "some thousand rows"
 
 
 def test_what_is_not_there_is_told(tmp_path):
