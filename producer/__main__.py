@@ -8,6 +8,7 @@ import redis
 
 from producer.commands.embed import embed
 from producer.commands.model import inspect
+from producer.commands.report import report
 from producer.commands.runs import cancel, pause, resume, retry, runs, status
 from producer.commands.schedule import schedule
 from producer.commands.serve import serve
@@ -18,7 +19,7 @@ from schemas.errors import VecmillError
 
 _COMMANDS = [
     *(embed, worker, serve, schedule, status, runs, pause, resume, cancel, retry),
-    *(history, restore, compact, vacuum, query, verify, inspect),
+    *(report, history, restore, compact, vacuum, query, verify, inspect),
 ]
 
 
