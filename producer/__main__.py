@@ -9,9 +9,10 @@ import redis
 from producer.commands.embed import embed
 from producer.commands.model import inspect
 from producer.commands.report import report
-from producer.commands.runs import cancel, pause, resume, retry, runs, status
+from producer.commands.runs import cancel, pause, resume, retry, runs
 from producer.commands.schedule import schedule
 from producer.commands.serve import serve
+from producer.commands.status import status
 from producer.commands.table import history, query, verify
 from producer.commands.upkeep import compact, restore, vacuum
 from producer.commands.worker import worker

@@ -22,7 +22,7 @@ def report(run_or_table: str, run: str | None, html: str | None) -> int:
     vecmill report out/ --run 20261124-0300-a1b2c3 --to report.html
     """
     record = _recorded(run_or_table, run)
-    path = html or f"report-{record.run}.html"
+    path = normal(html or f"report-{record.run}.html")
     write_report(tell(record), path)
     click.echo(path)
     return 0

@@ -16,13 +16,18 @@ from producer.display import duration
 from producer.report.charts import short
 from producer.report.page import page
 from producer.report.story import Story
+from schemas.errors import UsageError
 from schemas.files import written
 
 
 def write_report(story: Story, path: str) -> None:
     """One HTML file, whole or not at all."""
-    with written(path) as file:
-        file.write(render(story).encode("utf-8", "replace"))
+    text = render(story)
+    try:
+        with written(path) as file:
+            file.write(text.encode("utf-8", "replace"))
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}", way_out="--to FILE") from error
 
 
 def render(story: Story) -> str:

@@ -30,6 +30,8 @@ def test_a_run_is_told_of_from_its_receipts(vecmill: Processes, tiny_model: Path
         assert words.lower() in page.lower(), words
     assert vecmill.run("report", table, "--run", "one").returncode == 0
     assert (tmp_path / "report-one.html").exists()
+    nowhere = vecmill.run("report", table, "--to", "/proc/nowhere/report.html")
+    assert (nowhere.returncode, nowhere.stderr.startswith("error: cannot write /proc/nowhere")) == (2, True)
     unknown = vecmill.run("report", table, "--run", "two")
     assert (unknown.returncode, "vecmill runs" in unknown.stderr) == (2, True)
     check_receipts(read_record(str(table), "one"))
