@@ -33,9 +33,10 @@ def watch_live(client: redis.Redis, console: Console, *, where: str, run: str | 
             try:
                 moment = _only(look(client), run)
                 answered = time.monotonic()
-                live.update(frame.draw(moment), refresh=True)
+                live.update(frame.draw(moment, width=console.width), refresh=True)
             except OUTAGE:
-                live.update(frame.draw(moment, away_seconds=time.monotonic() - answered), refresh=True)
+                away = time.monotonic() - answered
+                live.update(frame.draw(moment, width=console.width, away_seconds=away), refresh=True)
             else:
                 if run is not None and not any(one.open for one in moment.runs):
                     return

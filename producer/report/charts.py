@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from producer.display import short
+
 _WANTED_TICKS = 4
 
 
@@ -49,14 +51,6 @@ def ticks(top: float, *, label: str = "{}") -> tuple[float, tuple[Tick, ...]]:
     count = max(1, math.ceil(top / step - 1e-9))
     end = step * count
     return end, tuple(Tick(100 * at / count, label.format(short(step * at))) for at in range(count + 1))
-
-
-def short(number: float) -> str:
-    """1,250 as 1.25k, so that it fits beside an axis."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= size:
-            return f"{number / size:.3g}{letter}"
-    return f"{number:.3g}"
 
 
 def stacked(series: Sequence[Sequence[float]], top: float) -> list[str]:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from producer.display import duration
-from producer.report.charts import Chart, Shape, Tick, bars, short, stacked, strips, ticks
+from producer.display import duration, short
+from producer.report.charts import Chart, Shape, Tick, bars, stacked, strips, ticks
 from producer.report.lengths import Lengths
 from producer.report.timeline import STAGES, Timeline
 from schemas.receipt import FILLS, Receipt

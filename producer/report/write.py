@@ -12,8 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from producer.display import duration
-from producer.report.charts import short
+from producer.display import duration, short
 from producer.report.page import page
 from producer.report.story import Story
 from schemas.errors import UsageError

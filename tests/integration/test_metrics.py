@@ -96,6 +96,17 @@ def check_logs(worker: object) -> None:
     assert {"model_loading", "metrics_served"} <= actions(worker)
 
 
+def test_a_job_that_is_done_is_news_once(client: redis.Redis) -> None:
+    ledger, worker = Ledger(client, RUN), WorkerLedger(client, "w")
+    ledger.open(record())
+    ledger.enqueue(0, b"rows")
+    worker.claim(Job(run=RUN, job=0))
+    assert worker.finish(Job(run=RUN, job=0), receipt(0))
+    assert not worker.finish(Job(run=RUN, job=0), receipt(0))
+    ledger.forget()
+    assert not worker.finish(Job(run=RUN, job=0), receipt(0))
+
+
 def test_a_service_tells_of_runs_and_that_redis_is_away(
     vecmill: Processes, server: RedisServer, client: redis.Redis
 ) -> None:

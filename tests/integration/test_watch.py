@@ -75,7 +75,7 @@ def test_it_shows_everything_and_outlives_redis_until_ctrl_c(
     vecmill: Processes, server: RedisServer, ledger: Ledger
 ) -> None:
     terminal = Terminal(vecmill.env, "status", "--watch", "--broker", server.url)
-    wait_until(lambda: terminal.has("4/9 (44%)"))
+    wait_until(lambda: terminal.has("44%"))
     assert server.url.split("@")[1] in terminal.text
     assert server.url not in terminal.text
     server.stop()

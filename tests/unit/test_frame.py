@@ -23,24 +23,35 @@ def a_moment(at=0.0, *, rows=0, state="running", failed=0, driven=True, workers=
     return Moment(listed, (beat,) if workers else (), queued=4, unacknowledged=2, malformed=0)
 
 
-def drawn(*moments, away=None):
+def drawn(*moments, away=None, width=160):
     """What is on the terminal after some moments."""
-    console, frame = Console(file=io.StringIO(), width=160, force_terminal=False), Frame("redis://queue:6379/0")
+    console, frame = Console(file=io.StringIO(), width=width, force_terminal=False), Frame("redis://queue:6379/0")
     for moment in moments[:-1]:
-        frame.draw(moment)
-    console.print(frame.draw(moments[-1], away_seconds=away))
+        console.print(frame.draw(moment, width=width), end="")
+        console.file.truncate(0)
+        console.file.seek(0)
+    console.print(frame.draw(moments[-1], width=width, away_seconds=away))
     return console.file.getvalue()
 
 
 def test_runs_workers_and_queue_are_shown_with_their_rates():
     text = drawn(a_moment(0.0), a_moment(10.0, rows=500))
-    for words in ("redis://queue:6379/0", "4 queued, 2 in hand", "1 worker", "500/1,000 (50%)", "3 done, 2 in flight",
+    for words in ("redis://queue:6379/0", "4 queued, 2 in hand", "1 worker", "500/1,000",
                   "host:1", "cuda:0", "mini", "10s"):  # fmt: skip
         assert words in text, words
     (run,) = (line for line in text.splitlines() if line.startswith("one"))
-    assert run.split()[-8:] == ["50", "500", "10s", "3", "done,", "2", "in", "flight"]
+    assert run.split()[-6:] == ["50%", "500/1,000", "50", "500", "10s", "2"]
     (worker,) = (line for line in text.splitlines() if line.startswith("host:1"))
     assert worker.split() == ["host:1", "cuda:0", "2", "50", "500", "mini"]
+
+
+def test_a_narrow_terminal_cuts_nothing_off():
+    moments = [a_moment(at, rows=rows, runs=("nightly-20261124T020000Z",)) for at, rows in ((0.0, 0), (10.0, 500))]
+    text = drawn(*moments, width=80)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    for words in ("nightly-20261124T020000Z", "running", "50%", "500/1k", "10s"):
+        assert words in text, words
 
 
 def test_what_is_wrong_is_said():

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from producer.display import short
 from producer.report import drawings
-from producer.report.charts import bars, short, stacked, ticks
+from producer.report.charts import bars, stacked, ticks
 from producer.report.lengths import token_lengths
 from producer.report.neighbours import spot_checks
 from producer.report.plane import flatten
