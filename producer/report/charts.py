@@ -45,12 +45,15 @@ class Chart(NamedTuple):
     legend: tuple[tuple[str, str], ...] = ()
 
 
-def ticks(top: float, *, label: str = "{}") -> tuple[float, tuple[Tick, ...]]:
-    """Round numbers from 0 to a bit above `top`: where the axis ends, and what is written beside it."""
+def ticks(top: float, *, whole: bool = False) -> tuple[float, tuple[Tick, ...]]:
+    """Round numbers from 0 to a bit above `top`: where the axis ends, and what is written beside it.
+
+    `whole` is for what is counted: no number between two of them.
+    """
     step = _round_step(max(top, 1e-9) / _WANTED_TICKS)
+    step = math.ceil(step) if whole else step
     count = max(1, math.ceil(top / step - 1e-9))
-    end = step * count
-    return end, tuple(Tick(100 * at / count, label.format(short(step * at))) for at in range(count + 1))
+    return step * count, tuple(Tick(100 * at / count, short(step * at)) for at in range(count + 1))
 
 
 def stacked(series: Sequence[Sequence[float]], top: float) -> list[str]:

@@ -51,7 +51,7 @@ def batches(receipts: Sequence[Receipt]) -> Chart | None:
     counts = [fills[at] for at in range(FILLS)]
     # What is exactly full stands with what is nearly so.
     counts[-1] += fills[FILLS]
-    top, y_ticks = ticks(float(max(counts)))
+    top, y_ticks = ticks(float(max(counts)), whole=True)
     size, total = 100 // FILLS, sum(counts)
     tips = [
         f"{at * size}% to {at * size + size}% full: {count:,} batches ({count / total:.1%})"
@@ -69,7 +69,7 @@ def lengths(found: Lengths, limit: int | None) -> Chart:
     shown = np.zeros(step * (longest // step + 1), np.int64)
     shown[: len(found.counts)] = found.counts
     sums = shown.reshape(-1, step).sum(axis=1)
-    top, y_ticks = ticks(float(sums.max()))
+    top, y_ticks = ticks(float(sums.max()), whole=True)
     tips = [
         f"{at * step} to {at * step + step - 1} tokens: {count:,} rows ({count / max(found.rows, 1):.1%})"
         for at, count in enumerate(sums.tolist())
@@ -82,7 +82,7 @@ def lengths(found: Lengths, limit: int | None) -> Chart:
 
 
 def _round_numbers(end: int) -> list[float]:
-    top, found = ticks(float(end))
+    top, found = ticks(float(end), whole=True)
     return [top * tick.at / 100 for tick in found if top * tick.at / 100 <= end * 0.97]
 
 

@@ -22,8 +22,8 @@ def page(story: Story) -> dict[str, Any]:
     return {
         "story": story,
         "record": record,
-        "model": os.path.basename(record.spec.model.rstrip("/")) or record.spec.model,
-        "table_name": os.path.basename(record.table.rstrip("/")) or record.table,
+        "model": os.path.basename(record.spec.model) if os.path.isabs(record.spec.model) else record.spec.model,
+        "table_name": os.path.basename(record.table),
         "state": _state(story),
         "tiles": list(_tiles(story)),
         "asked": list(_asked(story)),

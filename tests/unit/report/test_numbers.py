@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from producer.display import short
@@ -39,6 +39,7 @@ def a_job(begin, length, *, tokens=0, rows=0, shares=(0.0, 0.0, 0.0), **more):
         min_size=1, max_size=40,
     )
 )  # fmt: skip
+@example(jobs=[a_job(0, 10, tokens=1), a_job(10, 0, tokens=5, rows=2)])
 def test_nothing_is_lost_or_added_when_jobs_are_spread_over_time(jobs):
     line = timeline(jobs)
     assert line.step * line.tokens.sum() == pytest.approx(sum(job.tokens for job in jobs))
@@ -85,9 +86,10 @@ def test_a_plane_of_little_is_still_one(vectors):
     assert np.isfinite(plane.places).all()
 
 
-@given(top=st.floats(1e-3, 1e9))
-def test_an_axis_holds_what_is_drawn_and_has_few_labels(top):
-    end, found = ticks(top)
+@given(top=st.floats(1e-3, 1e9), whole=st.booleans())
+def test_an_axis_holds_what_is_drawn_and_has_few_labels(top, whole):
+    end, found = ticks(top, whole=whole)
+    assert not whole or end == int(end)
     assert end >= top * (1 - 1e-9)
     assert 2 <= len(found) <= 6
     assert (found[0].at, found[-1].at) == (0, 100)
