@@ -5,13 +5,17 @@ from collections import Counter
 
 from schemas.receipt import Receipt, Totals
 
+#: The ways in which a job ends for a worker.
+OUTCOMES = ("done", "given_back", "declined")
+
 
 class Tally:
     """Sums that the threads of the pool add to, and that others read whole."""
 
     def __init__(self) -> None:
         self._totals = Totals()
-        self._outcomes: Counter[str] = Counter()
+        # Zeros, too: of a number that is not there nobody can tell how it grew.
+        self._outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
         self._lock = threading.Lock()
 
     def add(self, receipt: Receipt) -> None:

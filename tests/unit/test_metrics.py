@@ -110,4 +110,4 @@ def test_a_tally_is_the_sum_of_its_receipts():
         tally.add(a_receipt(a_record("t")).model_copy(update={"rows": rows, "tokens": 10 * rows, "batches": 1}))
         tally.count("done")
     assert (tally.totals.rows, tally.totals.tokens, tally.totals.batches) == (7, 70, 2)
-    assert tally.outcomes == {"done": 2}
+    assert tally.outcomes == {"done": 2, "given_back": 0, "declined": 0}
