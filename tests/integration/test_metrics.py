@@ -58,6 +58,7 @@ def test_a_worker_and_a_service_say_what_they_did(
     wait_until(lambda: "metrics_served" in actions(worker), or_ended=worker)
     before = scrape(metrics_url(worker))
     assert before["vecmill_rows_total", ()] == 0
+    assert [labels for name, labels in before if name == "vecmill_worker_info" and "cpu" in labels]
     done = vecmill.run(
         "embed", corpus(300), "--model", tiny_model, "--to", tmp_path / "t", "--run-id", "r", "--json", **at
     )
@@ -80,6 +81,9 @@ def test_a_worker_and_a_service_say_what_they_did(
     assert broker["vecmill_redis_up", ()] == broker["vecmill_workers", ("cpu",)] == 1
     assert broker["vecmill_runs", ("committed",)] == 1
     check_logs(worker)
+    password = server.url.partition("@")[0].rpartition(":")[2]
+    assert len(password) > 20
+    assert not [one for one in (worker, serve) if password in one.log.read_text()]  # type: ignore[attr-defined]
     # Nothing of it is for other machines, and a port that is taken is said to be.
     assert metrics_url(worker).startswith("http://127.0.0.1:")
     taken = metrics_url(worker).rpartition(":")[2].removesuffix("/metrics")

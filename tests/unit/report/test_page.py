@@ -125,8 +125,9 @@ def test_the_page_says_what_the_run_came_to(tmp_path):
     assert story.versions["pyarrow"] == pa.__version__
     said = " ".join(" ".join(Page(render(story)).said).split())
     for words in (
-        "committed as version 0", "25 rows became vectors of 8 numbers with a/model", "2 rows have no vector: source (2)",
-        "bad-1", "no text: bad-2", f"_errors/{record.run}/", record.spec.fingerprint, pa.__version__,
+        "committed as version 0", "25 rows became vectors of 8 numbers with a/model",
+        "2 rows have no vector: source (2)", "bad-1", "no text: bad-2", f"_errors/{record.run}/",
+        record.spec.fingerprint, pa.__version__,
         "the vector is scaled to length 1", "25 of 25 rows, in the plane", "were longer than the model reads",
     ):  # fmt: skip
         assert words in said, words
