@@ -9,12 +9,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from producer.table.batches import batches_of
 from producer.table.codes import Coding
 from producer.table.log import LiveFile
-from schemas.errors import TableError
-from schemas.files import opened
 from schemas.store import packed
 
 _MOST_FILES = 24
@@ -66,7 +64,7 @@ def blocks(files: Sequence[LiveFile], coding: Coding) -> Iterator[Block]:
     chosen = spread(files, _MOST_FILES)
     for file in chosen:
         left = _MOST_ROWS // len(chosen)
-        for batch in _batches(file.path):
+        for batch in batches_of(file.path, _BATCH_ROWS):
             rows = pa.Table.from_batches([batch.slice(0, left)])
             if len(rows):
                 yield Block(rows.drop_columns(["embedding"]), _unit(rows.column("embedding"), coding, file.path))
@@ -83,14 +81,6 @@ def _thinned(files: Sequence[LiveFile], coding: Coding) -> Iterator[tuple[int, B
         # Twice as many as are kept in the end, since the log need not say how many rows a file has.
         kept = _evenly(count, max(1, -(-2 * _POINTS * count // max(rows, 1))))
         yield count, Block(block.rows.take(pa.array(kept)), block.vectors[kept])
-
-
-def _batches(path: str) -> Iterator[pa.RecordBatch]:
-    try:
-        with opened(path) as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as parquet:
-            yield from parquet.iter_batches(_BATCH_ROWS)
-    except (pa.ArrowException, OSError) as error:
-        raise TableError(f"cannot read {path}, a file of the table: {error}", way_out="vecmill verify") from error
 
 
 def _unit(column: pa.ChunkedArray, coding: Coding, where: str) -> Vectors:
