@@ -11,9 +11,11 @@ from producer.commands.doctor import doctor
 from producer.commands.embed import embed
 from producer.commands.help import keep_lines
 from producer.commands.model import inspect
-from producer.commands.runs import cancel, pause, resume, retry, runs, status
+from producer.commands.report import report
+from producer.commands.runs import cancel, pause, resume, retry, runs
 from producer.commands.schedule import schedule
 from producer.commands.serve import serve
+from producer.commands.status import status
 from producer.commands.table import history, query, verify
 from producer.commands.upkeep import compact, restore, vacuum
 from producer.commands.worker import worker
@@ -23,7 +25,7 @@ from schemas.text import is_unicode
 
 _COMMANDS = [
     *(embed, worker, serve, schedule, status, runs, pause, resume, cancel, retry),
-    *(history, restore, compact, vacuum, query, verify, inspect, doctor),
+    *(report, history, restore, compact, vacuum, query, verify, inspect, doctor),
 ]
 
 

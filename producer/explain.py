@@ -39,6 +39,14 @@ def explain(spec: Spec, facts: dict[str, Any]) -> Iterator[str]:
 
 def steps(spec: Spec, facts: dict[str, Any]) -> Iterator[str]:
     """From text to vector, numbered lines; without `facts` the network has no name."""
+    *texts, outcome = step_texts(spec, facts)
+    for number, step in enumerate(texts, start=1):
+        yield from _wrapped(f"{number}. {step}", "     ", first="  ")
+    yield from _wrapped(outcome, "  ")
+
+
+def step_texts(spec: Spec, facts: dict[str, Any]) -> list[str]:
+    """A sentence for each step from text to vector; the last one says what the vector is."""
     prompt = f'it is put behind the prompt "{spec.prompt}"' if spec.prompt else "it is taken as it is: no prompt"
     limit = "it is never cut" if spec.max_tokens is None else f"it is cut at {spec.max_tokens} tokens, these included"
     limit = "it is cut as the model's own code does" if is_own(spec.modules[0].kind) else limit
@@ -48,10 +56,8 @@ def steps(spec: Spec, facts: dict[str, Any]) -> Iterator[str]:
         steps.append(f"only the first {spec.truncate_dims} dimensions are kept")
     if spec.normalize:
         steps.append("the vector is scaled to length 1")
-    for number, step in enumerate(steps, start=1):
-        yield from _wrapped(f"{number}. {step}", "     ", first="  ")
     length = "length 1: a dot product is a cosine" if spec.unit_vectors else "any length: compare by cosine"
-    yield from _wrapped(f"The vector has {spec.dims} dimensions and {length}.", "  ")
+    return [*steps, f"The vector has {spec.dims} dimensions and {length}."]
 
 
 def _prompts(spec: Spec, facts: dict[str, Any]) -> Iterator[str]:

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from producer.table.batches import batches_of
 from producer.table.codes import Coding
 from producer.table.log import live_files, open_log
 from producer.table.state import open_table
-from schemas.errors import TableError, UsageError
-from schemas.files import opened
+from schemas.errors import UsageError
 from schemas.record import Record
 from schemas.store import hamming, packed
 
@@ -68,11 +67,7 @@ class _Scored(NamedTuple):
 
 def _batches(table: str, version: int | None) -> Iterator[pa.RecordBatch]:
     for file in live_files(open_log(table, version), table):
-        try:
-            with opened(file.path) as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as parquet:
-                yield from parquet.iter_batches(_BATCH_ROWS)
-        except (pa.ArrowException, OSError) as error:
-            raise TableError(f"cannot read {file.path}: {error}", way_out="vecmill verify") from error
+        yield from batches_of(file.path, _BATCH_ROWS)
 
 
 def _score_of(wanted: Vector, table: str, version: int | None) -> Callable[[pa.ListArray], Vector]:

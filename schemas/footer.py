@@ -1,5 +1,6 @@
 """Reading the footer of a part: what both sides know of a part without reading its rows."""
 
+import json
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -7,7 +8,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from schemas.files import opened
-from schemas.receipt import RECEIPT_KEY, Receipt
+from schemas.receipt import RECEIPT_KEY, VERSIONS_KEY, Receipt
 
 
 class Footer(NamedTuple):
@@ -42,3 +43,14 @@ def _parse(stream: pa.NativeFile, size_bytes: int) -> Footer | None:
     except ValidationError:
         return None
     return Footer(parsed, metadata.num_rows, size_bytes, schema.remove_metadata())
+
+
+def read_versions(path: str) -> dict[str, str]:
+    """The libraries that made a part, with their versions; nothing where the file does not say."""
+    try:
+        with opened(path) as stream:
+            said = (pq.read_metadata(stream).metadata or {}).get(VERSIONS_KEY, b"{}")
+        versions = json.loads(said)
+    except (pa.ArrowException, OSError, ValueError):
+        return {}
+    return {str(name): str(version) for name, version in versions.items()} if isinstance(versions, dict) else {}

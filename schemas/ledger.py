@@ -77,10 +77,12 @@ class RunKeys:
 
 
 class Heartbeat(Record):
-    """What a worker says of itself every few seconds."""
+    """What a worker says of itself every few seconds; `rows` and `tokens` are those it has embedded since it began."""
 
     worker: str
     at: float
     device: str
     in_flight: int
     models: tuple[str, ...] = ()
+    rows: int = 0
+    tokens: int = 0

@@ -8,13 +8,17 @@ from pydantic import Field
 from schemas.job import RunId
 from schemas.record import Record
 
-#: The footer keys under which a part carries its receipt, the full spec, its store, and the ranges of its codes.
+#: The footer keys under which a part carries its receipt, the full spec, its store, the ranges of its codes, and the
+#: versions of the libraries that made it.
 RECEIPT_KEY = b"vecmill.receipt"
 SPEC_KEY = b"vecmill.spec"
 STORE_KEY = b"vecmill.store"
 RANGES_KEY = b"vecmill.ranges"
+VERSIONS_KEY = b"vecmill.versions"
 #: Raised when a part or a receipt of an older version could no longer be read as it is.
 FORMAT_VERSION = 1
+#: How finely a receipt tells how full batches were: in so many parts of the budget.
+FILLS = 20
 #: What is added up over the jobs of a run, in receipts and in the ledger.
 COUNTERS = (
     "rows",
@@ -54,7 +58,8 @@ class Receipt(Record):
     `duplicates` are texts that the job has had before, so they were not encoded again: `tokens` are those of all rows
     of the part, `encoded_tokens` those that went through the model, and `padded_tokens` this job's share of what its
     batches computed, padding counted. A batch counts for the job of its first row, so each is counted once over a run:
-    `batches`, and `squared_batch_tokens`, the sum of their tokens' squares.
+    `batches`, `squared_batch_tokens`, the sum of their tokens' squares, and `batch_fill`, how many of
+    them had how many twentieths of the tokens that a batch may have.
     """
 
     format_version: int = FORMAT_VERSION
@@ -71,6 +76,7 @@ class Receipt(Record):
     padded_tokens: int = 0
     batches: int = 0
     squared_batch_tokens: int = 0
+    batch_fill: dict[int, int] = Field(default_factory=dict)
     seconds: StageSeconds = StageSeconds()
     claimed_at: float
     durable_at: float

@@ -7,6 +7,7 @@ anything but a job that the ledger lists, with a model and into a folder that it
 """
 
 import atexit
+import functools
 import logging
 import os
 import socket
@@ -15,12 +16,13 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
-from celery.signals import celeryd_init, worker_init
+from celery.signals import celeryd_init, setup_logging, worker_init
 from kombu import Queue
 from pydantic import ValidationError
 
 from schemas.errors import UsageError
 from schemas.job import Job
+from schemas.logs import configure_logs
 from schemas.transport import CANNOT_START, CELERY_SETTINGS, QUEUE, TASK_NAME, verified
 from worker.settings import WorkerSettings
 
@@ -65,16 +67,32 @@ def _refuse_forks(conf: Any, options: dict[str, Any], **_: Any) -> None:
         raise SystemExit(f"vecmill needs the threads pool, not {name!r}: celery -A worker.app worker --pool threads")
 
 
+@celeryd_init.connect
+def _log_from_the_start(**_: Any) -> None:
+    """Celery warns before it sets up its logs."""
+    _log(logging.INFO, None)
+
+
+@setup_logging.connect
+def _log(loglevel: int, logfile: str | None, **_: Any) -> None:
+    configure_logs(os.environ.get("VECMILL_LOG_FORMAT", "lines"), file=logfile, level=loglevel, worker=_name())
+
+
+@functools.cache
+def _name() -> str:
+    """What this process is called in leases, receipts and logs."""
+    return os.environ.get("VECMILL_WORKER") or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
 @worker_init.connect
 def _boot(**_: Any) -> None:
     # Only a worker needs torch: `celery inspect` and the like import this module, too, and shall not wait for it.
     from worker.runtime import Runtime
 
     global _runtime
-    worker = os.environ.get("VECMILL_WORKER") or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     try:
         settings = WorkerSettings.from_env({**os.environ, "VECMILL_BROKER_URL": app.conf.broker_read_url or ""})
-        _runtime = Runtime(settings, worker=worker)
+        _runtime = Runtime(settings, worker=_name())
         _runtime.start()
         # Celery's own shutdown signal comes while jobs are still at work, and they need engine and leases to finish.
         atexit.register(_runtime.stop)
@@ -84,7 +102,7 @@ def _boot(**_: Any) -> None:
         raise SystemExit(os.EX_CONFIG) from None
     except Exception as error:
         # Celery would log it and go on with a worker that can do nothing.
-        log.exception("the worker cannot start", extra={"action": "boot_failed"})
+        log.exception("the worker cannot start", extra={"action": "worker_boot_failed"})
         raise SystemExit(f"the worker cannot start: {error}") from error
 
 

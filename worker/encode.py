@@ -15,7 +15,7 @@ from worker.output.part import Encoded, Failure
 from worker.suspects import Span, pieces, rows_at_fault
 
 #: What of the engine's work a receipt carries by the same names.
-_COUNTED = ("encoded_tokens", "padded_tokens", "batches", "squared_batch_tokens")
+_COUNTED = ("encoded_tokens", "padded_tokens", "batches", "squared_batch_tokens", "batch_fill")
 
 
 class Effort(NamedTuple):

@@ -11,6 +11,7 @@ import redis
 from schemas.job import Job
 from schemas.ledger import LEASE_SECONDS, Heartbeat
 from worker.ledger import Ledger
+from worker.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -18,16 +19,23 @@ log = logging.getLogger(__name__)
 class Leases:
     """Renews from a thread of its own, so that a long batch cannot let a lease run out.
 
-    `describe` gives the device and the loaded models for the heartbeat.
+    `describe` gives the device and the loaded models for the heartbeat, which also says what the `tally` has.
     """
 
     def __init__(self, ledger: Ledger, *, describe: Callable[[], tuple[str, tuple[str, ...]]]) -> None:
         self._ledger = ledger
         self._describe = describe
+        self.worker = ledger.worker
+        self.tally = Tally()
         self._held: Counter[Job] = Counter()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="leases", daemon=True)
+
+    @property
+    def in_flight(self) -> int:
+        """How many jobs are held now."""
+        return len(self._held)
 
     def start(self) -> None:
         """Begin to renew."""
@@ -70,7 +78,10 @@ class Leases:
         for run in {job.run for job in held}:
             self._ledger.renew(run, [job.job for job in held if job.run == run])
         device, models = self._describe()
-        at = self._ledger.server_time()
+        totals = self.tally.totals
         self._ledger.beat(
-            Heartbeat(worker=self._ledger.worker, at=at, device=device, in_flight=len(held), models=models)
-        )
+            Heartbeat(
+                worker=self.worker, at=self._ledger.server_time(), device=device, in_flight=len(held), models=models,
+                rows=totals.rows, tokens=totals.tokens,
+            )
+        )  # fmt: skip

@@ -21,9 +21,10 @@ class Models:
     """Loads each spec once, whichever job asks first."""
 
     def __init__(self, *, device: str, threads: int) -> None:
-        self._device = device
+        picked = pick_device(device)
+        self._device = str(picked)
         torch.set_num_threads(threads)
-        if pick_device(device).type == "cpu":
+        if picked.type == "cpu":
             keep_freed_memory()
         self._loaded: OrderedDict[str, Embedder] = OrderedDict()
         self._lock = threading.Lock()

@@ -59,6 +59,7 @@ class Pipeline:
         self._models = models
         self._engine = engine
         self._turns = Turns()
+        self._tally = leases.tally
 
     def run(self, job: Job) -> str:
         """Do one job, or find that it is not ours to do; returns the verdict. Never raises for a job's own fault."""
@@ -68,13 +69,14 @@ class Pipeline:
                 return "not claimed"
             claim = self._ledger.claim(job)
             if claim.verdict is not Verdict.GO:
-                log.info("job %s/%d: %s", job.run, job.job, claim.verdict, extra={"action": "job_declined"})
+                self._tally.count("declined")
+                log.info("job %s/%d: %s", job.run, job.job, claim.verdict, extra=_event("job_declined", job))
                 return claim.verdict
             with self._leases.hold(job):
                 if not is_suspect(claim.lost):
                     return self._attempt(job, claim)
                 log.warning("job %s/%d lost %d leases: it is tried alone", job.run, job.job, claim.lost,
-                            extra={"action": "job_suspect"})  # fmt: skip
+                            extra=_event("job_suspect", job))  # fmt: skip
                 with self._turns.alone():
                     return self._attempt(job, claim)
 
@@ -85,8 +87,11 @@ class Pipeline:
         except Exception as error:
             self._give_back(job, claim, error)
             return "given back"
-        self._ledger.finish(job, receipt)
-        log.info("job %s/%d: %d rows", job.run, job.job, receipt.rows, extra={"action": "job_done"})
+        # A part that was there is another's work, or counts already.
+        if self._ledger.finish(job, receipt) and receipt.worker == self._ledger.worker:
+            self._tally.add(receipt)
+        self._tally.count("done")
+        log.info("job %s/%d: %d rows", job.run, job.job, receipt.rows, extra=_event("job_done", job))
         return "done"
 
     def _embed(self, job: Job, claim: Claim) -> Receipt:
@@ -140,8 +145,9 @@ class Pipeline:
         cause = str(error) if isinstance(error, VecmillError) else f"{type(error).__name__}: {error}"
         log.warning(
             "job %s/%d, attempt %d: %s", job.run, job.job, claim.attempt, cause,
-            exc_info=not isinstance(error, PayloadLost | LeaseLost | VecmillError), extra={"action": "job_given_back"},
+            exc_info=not isinstance(error, PayloadLost | LeaseLost | VecmillError), extra=_event("job_given_back", job),
         )  # fmt: skip
+        self._tally.count("given_back")
         if not self._engine.alive:
             # The device is gone, through this job or another: as if the process had died, which it now does.
             self._ledger.abandon(job, cause)
@@ -149,3 +155,8 @@ class Pipeline:
             return
         counts = 0 if isinstance(error, Refused | ModelError) else MAX_ATTEMPTS if isinstance(error, Hopeless) else 1
         self._ledger.give_back(job, cause, retry_seconds=RETRY_SECONDS * claim.attempt, attempts=counts)
+
+
+def _event(action: str, job: Job) -> dict[str, object]:
+    """What a log record says beside its words."""
+    return {"action": action, "run": job.run, "job": job.job}

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from schemas.errors import UsageError, VecmillError
 from schemas.files.address import is_remote, normal, within
+from schemas.metrics import LOOPBACK
 from schemas.record import Record
 from schemas.run import RunRecord
 from schemas.spec import Spec
@@ -28,6 +29,8 @@ class WorkerSettings(Record):
     allow_roots: tuple[str, ...]
     trust_remote_code: bool = False
     threads: int = Field(default=1, gt=0)
+    metrics_host: str = LOOPBACK
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "WorkerSettings":
@@ -44,6 +47,8 @@ class WorkerSettings(Record):
             or (str(Path.cwd()),),
             trust_remote_code=env.get("VECMILL_TRUST_REMOTE_CODE") == "1",
             threads=int(env.get("VECMILL_THREADS", "1")),
+            metrics_host=env.get("VECMILL_METRICS_HOST", LOOPBACK),
+            metrics_port=int(env["VECMILL_METRICS_PORT"]) if "VECMILL_METRICS_PORT" in env else None,
         )
 
     def check(self, record: RunRecord) -> None:

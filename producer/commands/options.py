@@ -10,6 +10,8 @@ from rich.console import Console
 from producer.broker import without_password
 from producer.display import Display, open_display
 from producer.request import Where
+from schemas.logs import FORMATS
+from schemas.metrics import LOOPBACK
 from schemas.spec import Dtype, ModelOptions, PoolingMode, Task
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -76,6 +78,14 @@ def _device(_context: click.Context, _parameter: click.Parameter, value: str) ->
 device_option = click.option(
     "--device", default="auto", show_default=True, callback=_device, help="auto, cpu, cuda or cuda:N."
 )
+metrics_options = together(
+    click.option("--metrics-port", type=click.IntRange(0, 65535), metavar="P",
+                 help="Serve /metrics for Prometheus there; 0: any free port."),
+    click.option("--metrics-host", default=LOOPBACK, show_default=True, metavar="H",
+                 help="The address that /metrics is served at; it asks for no password."),
+)  # fmt: skip
+log_option = click.option("--log-format", type=click.Choice(FORMATS), default="lines", show_default=True,
+                          help="Lines for people, or a JSON object a line.")  # fmt: skip
 where_options = together(
     broker_option,
     click.option("--workers", type=click.IntRange(min=1), help="Embedded workers; default one per GPU or core."),

@@ -1,6 +1,5 @@
-"""`vecmill status`, `runs`, `pause`, `resume`, `cancel`, `retry`."""
+"""`vecmill runs`, `pause`, `resume`, `cancel`, `retry`."""
 
-import json
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -15,34 +14,10 @@ from producer.commands.options import broker_option, stderr_display, where_from,
 from producer.commands.outcome import finish
 from producer.ledger import Ledger, known_runs
 from producer.request import Where
-from producer.status import RunStatus, of_broker, of_record
 from producer.table import committed_versions
 from schemas.errors import UsageError
 from schemas.nearest import meant
 from schemas.run import RunRecord, RunState
-
-
-@click.command()
-@click.argument("run", required=False)
-@broker_option
-@click.option("--json", "as_json", is_flag=True)
-@click.option("--watch", is_flag=True, help="Again every two seconds, until the run ends.")
-def status(run: str | None, broker: str | None, as_json: bool, watch: bool) -> int:
-    r"""How far a RUN is (a run id or its table), or all runs of the broker.
-
-    \b
-    vecmill status 20261124-0300-a1b2c3 --broker redis://...
-    vecmill status out/
-    """
-    while True:
-        found = _statuses(run, broker)
-        if as_json:
-            click.echo(json.dumps([one.model_dump() for one in found] if run is None else found[0].model_dump()))
-        else:
-            click.echo("\n".join(one.line() for one in found) or "no runs")
-        if not watch or all(one.state != "running" for one in found):
-            return 0
-        time.sleep(2)
 
 
 @click.command()
@@ -189,18 +164,3 @@ def _set_state(run: str, broker_url: str | None, state: RunState) -> int:
         broker.close()
     click.echo(f"run {run} is {state}; to go on: vecmill resume {run}", err=True)
     return 0
-
-
-def _statuses(run: str | None, broker_url: str | None) -> list[RunStatus]:
-    url = Where(broker=broker_url).broker_url
-    if url is None:
-        if run is None:
-            raise UsageError("which runs? Name a run, a table, or a broker", way_out="vecmill status TABLE")
-        return [of_record(records.find(run))]
-    broker = Broker(url)
-    try:
-        if run is None:
-            return [one for name in known_runs(broker.client) if (one := of_broker(broker, name)) is not None]
-        return [of_broker(broker, run) or of_record(records.find(run, others=known_runs(broker.client)))]
-    finally:
-        broker.close()

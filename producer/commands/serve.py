@@ -9,17 +9,21 @@ from typing import Any
 
 import click
 import redis
-from rich.console import Console
 
-from producer.broker import OUTAGE, Broker
+from producer.broker import OUTAGE, Broker, connect
 from producer.carry_out import carry_out
-from producer.commands.options import broker_option
-from producer.display import Lines
+from producer.commands.options import broker_option, log_option, metrics_options
 from producer.ledger import known_runs
+from producer.logged import Logged
+from producer.metrics import BrokerMetrics
 from producer.request import Where
 from producer.schedule import Scheduler
 from schemas.errors import RunTaken, UsageError, VecmillError
+from schemas.exposition import Exposed
+from schemas.logs import configure_logs
 from schemas.run import RunRecord
+
+log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 2.0
 #: A run that ends in an error that is none of ours is tried so often, each time it is found without a producer.
@@ -29,23 +33,30 @@ log = logging.getLogger(__name__)
 
 @click.command()
 @broker_option
-def serve(broker: str | None) -> int:
+@metrics_options
+@log_option
+def serve(broker: str | None, metrics_port: int | None, metrics_host: str, log_format: str) -> int:
     r"""Fire schedules, carry out detached runs, and take over runs whose producer is gone, until interrupted.
 
     \b
     export VECMILL_BROKER_URL=redis://:secret@queue-host:6379/0
     vecmill serve
+    vecmill serve --metrics-port 9109 --log-format json
     """
+    configure_logs(log_format)
     url = Where(broker=broker).broker_url
     if url is None:
         raise UsageError("serve needs a broker", way_out="--broker redis://... or VECMILL_BROKER_URL")
     service = _Service(url)
-    click.echo("serving", err=True)
+    if metrics_port is not None:
+        exposed = Exposed(BrokerMetrics(connect(url)), host=metrics_host, port=metrics_port)
+        log.info("metrics at %s", exposed.url, extra={"action": "metrics_served"})
+    log.info("serving", extra={"action": "service_started"})
     while True:
         try:
             service.look()
         except redis.RedisError as error:
-            click.echo(f"Redis does not do what it is asked ({error}); waiting for it", err=True)
+            log.warning("Redis refuses or is away (%s); waiting for it", error, extra={"action": "redis_away"})
         time.sleep(_LOOK_SECONDS)
 
 
@@ -55,7 +66,7 @@ class _Service:
     def __init__(self, url: str) -> None:
         self._where = Where(broker=url)
         self._broker = Broker(url)
-        self._scheduler = Scheduler(self._broker, Lines(Console(stderr=True)))
+        self._scheduler = Scheduler(self._broker, Logged())
         self._working: dict[str, threading.Thread] = {}
         self._tried: Counter[str] = Counter()
 
@@ -87,21 +98,23 @@ class _Service:
         return None if record is None or record.sample_of is not None else record
 
     def _drive(self, record: RunRecord) -> None:
-        display = Lines(Console(stderr=True))
+        of_run = {"run": record.run}
         try:
-            for text in carry_out(record, self._where, display).lines():
-                display.say(text)
+            done = carry_out(record, self._where, Logged(record.run))
+            log.info("\n".join(done.lines()), extra={"action": "run_committed", **of_run})
         except RunTaken as error:
-            display.say(str(error.args[0]))
+            log.info(str(error.args[0]), extra={"action": "run_taken", **of_run})
         except VecmillError as error:
-            display.say(f"run {record.run}: {error}")
+            log.error("run %s: %s", record.run, error, extra={"action": "run_failed", **of_run})
             self._mark_failed(record.run, str(error))
         except OUTAGE as error:
-            display.say(f"run {record.run}: Redis does not answer ({error}); it is taken up again")
+            log.warning("run %s: Redis does not answer (%s); it is taken up again", record.run, error,
+                        extra={"action": "redis_away", **of_run})  # fmt: skip
         except Exception as error:  # a fault of ours or of a library: it may pass, but not be tried for ever
             self._tried[record.run] += 1
             reason = f"{type(error).__name__} in the service, {self._tried[record.run]} times: see its log"
-            log.exception("run %s: a try of %d ended unexpectedly", record.run, _MOST_TRIES)
+            log.exception("run %s: a try of %d ended unexpectedly", record.run, _MOST_TRIES,
+                          extra={"action": "run_broke_off", **of_run})  # fmt: skip
             if self._tried[record.run] >= _MOST_TRIES:
                 del self._tried[record.run]
                 self._mark_failed(record.run, reason)
@@ -113,4 +126,4 @@ class _Service:
             if progress is not None and progress.state == "running":
                 ledger.set_state("failed", reason)
         except redis.RedisError as error:
-            click.echo(f"run {run}: its failure could not be noted: {error}", err=True)
+            log.warning("run %s: its failure could not be noted: %s", run, error, extra={"action": "note_failed"})

@@ -2,11 +2,12 @@
 
 import os
 import tempfile
+from typing import Any
 
 import click
 
 from producer.broker import connect
-from producer.commands.options import broker_option, device_option
+from producer.commands.options import broker_option, device_option, log_option, metrics_options
 from producer.embedded.workers import JOBS_IN_FLIGHT, JOBS_IN_FLIGHT_GPU, worker_command, worker_env
 from producer.request import Where
 from schemas.errors import UsageError
@@ -27,10 +28,10 @@ from schemas.transport import as_list
     metavar="TABLE",
     help="Where runs may write: a folder or s3://bucket/prefix; default the current folder.",
 )
+@metrics_options
+@log_option
 @click.option("--trust-remote-code", is_flag=True, help="Run code that a model brings. Only for models you trust.")
-def worker(
-    broker: str | None, device: str, jobs_in_flight: int | None, threads: int, **allowed: tuple[str, ...] | bool
-) -> int:
+def worker(broker: str | None, device: str, jobs_in_flight: int | None, threads: int, **options: Any) -> int:
     r"""Start one worker on this machine: one per GPU, or one per CPU core.
 
     \b
@@ -41,17 +42,23 @@ def worker(
     if url is None:
         raise UsageError("a worker needs a broker", way_out="--broker redis://... or VECMILL_BROKER_URL")
     connect(url).close()
-    models, roots = allowed["allow_model"], allowed["allow_root"]
     settings = {
         "VECMILL_BROKER_URL": url,
         "VECMILL_DEVICE": device,
-        "VECMILL_ALLOW_MODELS": as_list(models if isinstance(models, tuple) else ()),
+        "VECMILL_ALLOW_MODELS": as_list(options["allow_model"]),
         # Absolute, since the worker runs in a folder of its own.
-        "VECMILL_ALLOW_ROOTS": as_list(map(normal, roots if isinstance(roots, tuple) and roots else (".",))),
-        "VECMILL_TRUST_REMOTE_CODE": "1" if allowed["trust_remote_code"] else "0",
+        "VECMILL_ALLOW_ROOTS": as_list(map(normal, options["allow_root"] or (".",))),
+        "VECMILL_LOG_FORMAT": options["log_format"],
+        "VECMILL_TRUST_REMOTE_CODE": "1" if options["trust_remote_code"] else "0",
     }
+    if options["metrics_port"] is not None:
+        settings["VECMILL_METRICS_HOST"] = options["metrics_host"]
+        settings["VECMILL_METRICS_PORT"] = str(options["metrics_port"])
     # Celery imports from where it runs, and the current folder may hold a `worker.py` of its own.
     os.chdir(tempfile.mkdtemp(prefix="vecmill-worker-"))
     jobs = jobs_in_flight or (JOBS_IN_FLIGHT_GPU if device.startswith("cuda") else JOBS_IN_FLIGHT)
     command = worker_command(jobs)
+    if options["log_format"] == "json":
+        # Celery's banner is no JSON.
+        command.insert(command.index("celery") + 1, "--quiet")
     os.execvpe(command[0], command, worker_env(settings, threads=threads))

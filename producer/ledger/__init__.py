@@ -17,7 +17,7 @@ from schemas.ledger import HEARTBEAT_SECONDS, RUNS_KEY, WORKERS_KEY, Heartbeat, 
 from schemas.receipt import COUNTERS, Receipt
 from schemas.record import Record
 from schemas.run import RunRecord, RunState
-from schemas.transport import MALFORMED_COUNT, QUEUE
+from schemas.transport import CELERY_SETTINGS, MALFORMED_COUNT, QUEUE
 
 #: A published message that nobody claimed for so long, and that the queue does not hold, was lost.
 UNCLAIMED_SECONDS = 10
@@ -236,6 +236,12 @@ def queued(client: redis.Redis) -> int:
     """Messages that no worker has fetched yet, of all runs."""
     raw: Any = client
     return int(raw.llen(QUEUE))
+
+
+def unacknowledged(client: redis.Redis) -> int:
+    """Messages that workers have fetched and not finished, of all runs."""
+    raw: Any = client
+    return int(raw.hlen(CELERY_SETTINGS["broker_transport_options"]["unacked_key"]))
 
 
 def malformed(client: redis.Redis) -> int:

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from producer.bits import Bits
 from producer.join import KEYS, placed
+from producer.table.batches import batches_of
 from producer.table.log import LiveFile
 from producer.table.parts import Part
-from schemas.errors import TableError
 from schemas.files import opened
 
 _BATCH_ROWS = 65_536
@@ -48,10 +48,6 @@ def rows_in(path: str) -> int:
 
 
 def _batches(path: str) -> Iterator[pa.RecordBatch]:
-    try:
-        with opened(path) as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as parquet:
-            for batch in parquet.iter_batches(_BATCH_ROWS, columns=list(_COLUMNS)):
-                # Of a file without `start` that one is passed over.
-                yield batch.select([name for name in _COLUMNS if name in batch.schema.names])
-    except (pa.ArrowException, OSError) as error:
-        raise TableError(f"cannot read {path}, a file of the table: {error}", way_out="vecmill verify") from error
+    for batch in batches_of(path, _BATCH_ROWS, _COLUMNS):
+        # Of a file without `start` that one is passed over.
+        yield batch.select([name for name in _COLUMNS if name in batch.schema.names])

@@ -1,5 +1,6 @@
 """The compose file and the Dockerfile, as far as they can be checked where no Docker engine is."""
 
+import itertools
 import json
 import re
 import shlex
@@ -134,6 +135,27 @@ def test_the_commands_in_the_comments_of_the_compose_file_are_understood():
 def test_a_wrong_command_is_noticed(wrong):
     with pytest.raises(click.UsageError):
         understood(wrong)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_have_metrics_for_their_network_and_logs_for_machines(name):
+    command = SERVICES[name]["command"]
+    said = dict(itertools.pairwise(command))
+    assert (said["--metrics-host"], said["--log-format"]) == ("0.0.0.0", "json")
+    assert SERVICES[name]["expose"] == [said["--metrics-port"]]
+    page = (ROOT / "docs" / "operations.md").read_text()
+    (scrape,) = yaml.safe_load(re.search(r"```yaml\n(scrape_configs:.*?)```", page, re.DOTALL)[1])["scrape_configs"]
+    (found,) = scrape["dns_sd_configs"]
+    assert name in found["names"]
+    assert str(found["port"]) == said["--metrics-port"]
+
+
+def test_flower_is_there_when_it_is_asked_for_and_for_nobody_else():
+    flower = SERVICES["flower"]
+    assert flower["profiles"] == ["flower"]
+    assert flower["command"][:2] == ["celery", "flower"]
+    assert flower["environment"]["CELERY_BROKER_URL"] == SERVICES["serve"]["environment"]["VECMILL_BROKER_URL"]
+    assert re.findall(r" -p (\S+)", COMPOSE.read_text()) == ["127.0.0.1:5555:5555"]
 
 
 def test_workers_may_write_only_into_the_volume():

@@ -111,7 +111,8 @@ class Engine:
         except Exception as cause:
             self._halve(embedder, batch, cause)
             return
-        deliver(batch, vectors, seconds=time.perf_counter() - began, padded=embedder.padded)
+        seconds, budget = time.perf_counter() - began, self._budgets[batch[0][0].fingerprint]
+        deliver(batch, vectors, seconds=seconds, padded=embedder.padded, budget=budget)
         self._settle(batch)
 
     def _halve(self, embedder: Encodes, batch: Batch, cause: Exception) -> None:

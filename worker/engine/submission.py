@@ -1,10 +1,12 @@
 """One caller's texts on their way through the engine, and what comes back."""
 
+from collections import Counter
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from schemas.receipt import FILLS
 from worker.engine.tokens import Ids, Index, Offsets, Tokens, Vectors, offsets_of
 
 _EMPTY = "the text has no token"
@@ -16,14 +18,15 @@ class Work:
     """What encoding took: a share of its batches' `seconds`, and of the tokens that they computed, padding counted;
     `encoded_tokens` are those without it.
 
-    A batch counts for the submission whose row is its first, so that each is counted once: `batches`, and the
-    squares of their tokens, which tell how even they were.
+    A batch counts for the submission whose row is its first, so that each is counted once: `batches`, the squares of
+    their tokens, which tell how even they were, and `batch_fill`, how many had how many twentieths of the budget.
     """
 
     encoded_tokens: int = 0
     padded_tokens: int = 0
     batches: int = 0
     squared_batch_tokens: int = 0
+    batch_fill: Counter[int] = field(default_factory=Counter)
     seconds: float = 0.0
 
     def plus(self, other: "Work") -> "Work":
@@ -94,14 +97,15 @@ def gather(batch: Batch) -> tuple[Ids, Offsets]:
     return ids, offsets_of(lengths)
 
 
-def deliver(batch: Batch, vectors: Vectors, *, seconds: float, padded: bool) -> None:
+def deliver(batch: Batch, vectors: Vectors, *, seconds: float, padded: bool, budget: int) -> None:
     """To each submission its vectors, and its share of the time by its tokens."""
     longest = max(int(submission.lengths[rows].max()) for submission, rows in batch)
     costs = [len(rows) * longest if padded else submission.cost(rows) for submission, rows in batch]
     tokens, begin = sum(costs), 0
     for (submission, rows), cost in zip(batch, costs, strict=True):
         first = begin == 0
-        work = Work(submission.cost(rows), cost, int(first), tokens**2 if first else 0, seconds * cost / tokens)
+        own = (1, tokens**2, Counter([min(FILLS * tokens // budget, FILLS)])) if first else (0, 0, Counter[int]())
+        work = Work(submission.cost(rows), cost, *own, seconds * cost / tokens)
         submission.receive(rows, vectors[begin : begin + len(rows)], work)
         begin += len(rows)
 

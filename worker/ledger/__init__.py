@@ -104,11 +104,11 @@ class Ledger:
         k = RunKeys(run)
         return int(self._renew(keys=[k.leases, k.owners], args=[self.worker, LEASE_SECONDS, *jobs]))
 
-    def finish(self, job: Job, receipt: Receipt) -> None:
-        """Record that the job's part is durable; harmless when repeated."""
+    def finish(self, job: Job, receipt: Receipt) -> bool:
+        """Record that the job's part is durable; harmless when repeated. True where the ledger learnt it from us."""
         k = RunKeys(job.run)
         keys = [k.run, k.jobs, k.sent, k.leases, k.payload(job.job), *k.of_a_job()]
-        self._finish(keys=keys, args=[job.job, *_pairs(receipt.counters())])
+        return bool(self._finish(keys=keys, args=[job.job, *_pairs(receipt.counters())]) == b"ok")
 
     def give_back(self, job: Job, cause: str, *, retry_seconds: float, attempts: int = 1) -> None:
         """Let another attempt happen after a while, and keep the cause for people.

@@ -19,11 +19,10 @@ from schemas.files import remove, written
 from schemas.footer import read_footer
 from schemas.job import errors_path, part_path
 from schemas.layout import writer_options
-from schemas.receipt import RANGES_KEY, RECEIPT_KEY, SPEC_KEY, STORE_KEY, Receipt
+from schemas.receipt import RANGES_KEY, RECEIPT_KEY, SPEC_KEY, STORE_KEY, VERSIONS_KEY, Receipt
 from schemas.run import RunRecord
 from worker.output.part import Encoded, build_part
 
-VERSIONS_KEY = b"vecmill.versions"
 _LIBRARIES = ("vecmill", "pyarrow", "numpy", "torch", "transformers", "tokenizers")
 
 
