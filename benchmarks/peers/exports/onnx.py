@@ -1,0 +1,18 @@
+"""The model as ONNX, and in 8-bit integers (dynamic, as sentence-transformers does it for AVX-512 VNNI).
+
+python -P onnx.py MODEL FOLDER TEXTS.parquet
+"""
+
+import sys
+
+from sentence_transformers import SentenceTransformer, export_dynamic_quantized_onnx_model
+
+
+def main(model: str, folder: str, _texts: str) -> None:
+    exported = SentenceTransformer(model, device="cpu", backend="onnx", model_kwargs={"export": True})
+    exported.save_pretrained(folder)
+    export_dynamic_quantized_onnx_model(exported, "avx512_vnni", folder)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

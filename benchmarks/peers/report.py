@@ -1,0 +1,91 @@
+"""The runs as a table of medians, and the table in RESULTS.md."""
+
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers.contenders import BASELINE, PEERS, Peer
+from benchmarks.peers.corpora import CORPORA
+
+Record = dict[str, Any]
+_BEGIN, _END = "<!-- benchmarks.peers: begin -->", "<!-- benchmarks.peers: end -->"
+#: Multiply and add, of all weights of the linear layers of all-MiniLM-L6-v2; attention's own products come on top.
+FLOP_PER_TOKEN = 2 * 6 * (4 * 384 * 384 + 2 * 384 * 1536)
+_HEAD = (
+    "| | computes in | texts/s | with start | times | with start | of peak | cosine: mean, least | same nearest |"
+    " memory | start | batch | runs |\n| --- " + "| ---: " * 12 + "|"
+)
+
+
+def table(records: list[Record]) -> str:
+    """Markdown: the machine, and for each corpus a line for each peer."""
+    facts, peak = records[-1], _peaks(records)
+    cpu = f"{facts['cpu']} {facts['cpu_family_model']} ({', '.join(facts['flags'])})"
+    most = ", ".join(f"{name} {value:.0f}" for name, value in peak.items())
+    lines = [
+        f"`python -m benchmarks.peers`, {facts['date']}, commit {facts['commit']}: {cpu}, {facts['used_cores']} of"
+        f" {facts['cores']} cores. What a core multiplies at most, in GFLOP/s: {most}."
+    ]
+    for name in CORPORA:
+        here = [record for record in records if record.get("corpus") == name]
+        if any(record["kind"] == "full" for record in here):
+            lines += ["", *_of_corpus(name, here, peak)]
+    return "\n".join(lines)
+
+
+def put(said: str, path: Path) -> None:
+    """Replace what the last time put between its marks, or put it at the end of the file."""
+    text = path.read_text() if path.exists() else ""
+    if _BEGIN not in text:
+        text = f"{text.rstrip()}\n\n## Peers\n\n{_BEGIN}\n{_END}\n"
+    before, _, rest = text.partition(_BEGIN)
+    path.write_text(f"{before}{_BEGIN}\n\n{said}\n\n{_END}{rest.partition(_END)[2]}")
+
+
+def _of_corpus(name: str, records: list[Record], peak: dict[str, float]) -> list[str]:
+    medians = {peer.name: found for peer in PEERS if (found := figures(peer, records)) is not None}
+    tokens = next((found["tokens"] for found in medians.values() if found["tokens"]), 0)
+    texts = next(iter(medians.values()))["texts"]
+    lines = [f"**{name}**: {texts:,} texts, {tokens:,} tokens.", "", _HEAD]
+    for peer in PEERS:
+        if peer.name in medians:
+            lines.append(_line(peer, medians[peer.name], medians.get(BASELINE), peak[peer.precision], tokens))
+    failed = {record["peer"]: record["why"] for record in records if record["kind"] == "failed"}
+    return lines + [f"\n* {peer} did not run: {why}" for peer, why in failed.items()]
+
+
+def figures(peer: Peer, records: list[Record]) -> Record | None:
+    """Medians of a peer's runs; CPU seconds without start are those of all texts less those of one."""
+    runs = [record for record in records if record["peer"] == peer.name and record["kind"] == "full"]
+    starts = [record for record in records if record["peer"] == peer.name and record["kind"] == "start"]
+    if not runs or not starts:
+        return None
+    start, cpu = (statistics.median(run["cpu_seconds"] for run in some) for some in (starts, runs))
+    return {
+        "texts": runs[0]["texts"], "tokens": runs[0].get("tokens", 0), "runs": len(runs), "cpu": cpu, "start": start,
+        "steady": max(cpu - start, 1e-9), "batch_size": runs[-1].get("batch_size", ""),
+        "peak_bytes": max(run["peak_bytes"] for run in runs), "dtype": runs[0].get("dtype", peer.precision),
+        **{key: runs[-1].get(key) for key in ("cosine_mean", "cosine_least", "same_nearest")},
+    }  # fmt: skip
+
+
+def _line(peer: Peer, found: Record, baseline: Record | None, peak: float, tokens: int) -> str:
+    share = tokens * FLOP_PER_TOKEN / found["steady"] / peak / 1e9 if peak else 0.0
+    times: Callable[[str], str] = lambda key: f"{baseline[key] / found[key]:.2f}" if baseline else ""  # noqa: E731
+    near = ("", "") if found["cosine_mean"] is None else (
+        f"{found['cosine_mean']:.4f}, {found['cosine_least']:.4f}", f"{found['same_nearest']:.3f}"
+    )  # fmt: skip
+    cells = [
+        peer.name, found["dtype"] if peer.adapter == "" else peer.precision,
+        f"{found['texts'] / found['steady']:.1f}", f"{found['texts'] / found['cpu']:.1f}",
+        times("steady"), times("cpu"),
+        f"{share:.2f}", *near, f"{found['peak_bytes'] / 2**20:.0f} MiB", f"{found['start']:.1f} s",
+        str(found["batch_size"]), str(found["runs"]),
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def _peaks(records: list[Record]) -> dict[str, float]:
+    found = [record["gflops"] for record in records if record["kind"] == "peak"]
+    return {name: statistics.median(one[name] for one in found) for name in found[0]} if found else {}
