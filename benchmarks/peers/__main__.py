@@ -45,9 +45,9 @@ class Records:
         """What was found so far."""
         return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
 
-    def first(self, **what: Any) -> dict[str, Any] | None:
-        """The first record that says all this."""
-        return next((record for record in self.all() if what.items() <= record.items()), None)
+    def that(self, **what: Any) -> list[dict[str, Any]]:
+        """The records that say all this."""
+        return [record for record in self.all() if what.items() <= record.items()]
 
 
 def main() -> None:
@@ -57,9 +57,10 @@ def main() -> None:
     name = f"runs-{facts['date']}-{facts['commit']}-{options.cores}-{options.scale}.jsonl"
     records = Records(options.runs or options.cache / name, facts)
     benches = list(_benches(options))
-    for turn in range(options.rounds):
+    for _ in range(options.rounds):
         records.add(kind="peak", gflops=peaks())
         for bench in benches:
+            turn = len(records.that(kind="full", peer=BASELINE, corpus=bench.name))
             for peer in in_turn(options.peers, turn):
                 one(bench, peer, records)
     said = table(records.all())
@@ -76,20 +77,27 @@ def in_turn(names: list[str], turn: int) -> list[Peer]:
 
 
 def one(bench: Bench, peer: Peer, records: Records) -> None:
-    """A run of one text if there was none, the best batch size if it is not known, and a run of all texts."""
-    what = {"peer": peer.name, "corpus": bench.name}
-    if records.first(kind="failed", **what):
+    """A run of all texts; before it one of a single text, once for all corpora, and the search of a batch size."""
+    who, what = {"peer": peer.name}, {"peer": peer.name, "corpus": bench.name}
+    if records.that(kind="failed", **what):
         return
     try:
-        tuned = records.first(kind="tuned", **what)
-        if tuned is None:
-            records.add(kind="tuned", **what, **bench.tune(peer))
-            tuned = records.first(kind="tuned", **what) or {}
-        size = {key: tuned[key] for key in ("batch_size",) if key in tuned}
-        records.add(kind="start", **what, **bench.run(peer, size, limit=1))
+        size = batch_size(bench, peer, records)
+        if len(records.that(kind="start", **who)) <= len(records.that(kind="full", **what)):
+            records.add(kind="start", **who, **bench.run(peer, size, limit=1))
         records.add(kind="full", **what, **size, texts=bench.texts, **bench.run(peer, size))
     except Unavailable as why:
         records.add(kind="failed", **what, why=str(why))
+
+
+def batch_size(bench: Bench, peer: Peer, records: Records) -> dict[str, Any]:
+    """The best one; a pool's processes take that of the same program alone. Nothing for Vecmill, which needs none."""
+    if not peer.adapter:
+        return {}
+    what = {"kind": "tuned", "peer": BASELINE if peer.pool else peer.name, "corpus": bench.name}
+    if not records.that(**what):
+        records.add(**what, **bench.tune(next(one for one in PEERS if one.name == what["peer"])))
+    return {"batch_size": records.that(**what)[0]["batch_size"]}
 
 
 def _benches(options: argparse.Namespace) -> Iterator[Bench]:

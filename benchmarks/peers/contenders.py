@@ -12,7 +12,7 @@ _TORCH = "torch==2.13.0"
 
 @dataclass(frozen=True)
 class Environment:
-    """Packages that a peer needs, beside pyarrow; none for Vecmill's own environment."""
+    """Packages that a peer needs; pyarrow comes on top, as Vecmill has it, where none is named."""
 
     name: str
     packages: tuple[str, ...]
@@ -42,7 +42,8 @@ class Peer:
 ONNX = Environment("onnx", ("sentence-transformers[onnx]==5.7.0", _TORCH))
 OPENVINO = Environment("openvino", ("sentence-transformers[openvino]==6.2.0", _TORCH))
 FASTEMBED = Environment("fastembed", ("fastembed==0.9.1",))
-INFINITY = Environment("infinity", ("infinity-emb[torch]==0.0.78", _TORCH))
+#: It asks for NumPy 1, which later versions of pyarrow refuse.
+INFINITY = Environment("infinity", ("infinity-emb[torch]==0.0.78", _TORCH, "pyarrow==19.0.1"))
 RAY = Environment("ray", ("ray[data]==2.60.0", "sentence-transformers==6.2.0", _TORCH))
 #: In which environment an export is made.
 EXPORTERS = {"onnx": ONNX, "openvino": OPENVINO}

@@ -31,7 +31,8 @@ def installed(environment: Environment, cache: Path) -> Path:
     """The environment's interpreter, made if it is not there yet."""
     folder = cache / environment.name
     python, said = folder / "bin" / "python", folder / "packages.json"
-    packages = [*environment.packages, f"pyarrow=={pyarrow.__version__}"]
+    named = any(package.startswith("pyarrow") for package in environment.packages)
+    packages = [*environment.packages, *([] if named else [f"pyarrow=={pyarrow.__version__}"])]
     if said.exists() and json.loads(said.read_text()) == packages:
         return python
     _run([sys.executable, "-m", "venv", "--clear", str(folder)])

@@ -28,9 +28,8 @@ def table(records: list[Record]) -> str:
         f" {facts['cores']} cores. What a core multiplies at most, in GFLOP/s: {most}."
     ]
     for name in CORPORA:
-        here = [record for record in records if record.get("corpus") == name]
-        if any(record["kind"] == "full" for record in here):
-            lines += ["", *_of_corpus(name, here, peak)]
+        if any(record["kind"] == "full" and record["corpus"] == name for record in records):
+            lines += ["", *_of_corpus(name, records, peak)]
     return "\n".join(lines)
 
 
@@ -44,21 +43,24 @@ def put(said: str, path: Path) -> None:
 
 
 def _of_corpus(name: str, records: list[Record], peak: dict[str, float]) -> list[str]:
-    medians = {peer.name: found for peer in PEERS if (found := figures(peer, records)) is not None}
+    medians = {peer.name: found for peer in PEERS if (found := figures(peer, name, records)) is not None}
     tokens = next((found["tokens"] for found in medians.values() if found["tokens"]), 0)
     texts = next(iter(medians.values()))["texts"]
     lines = [f"**{name}**: {texts:,} texts, {tokens:,} tokens.", "", _HEAD]
     for peer in PEERS:
         if peer.name in medians:
             lines.append(_line(peer, medians[peer.name], medians.get(BASELINE), peak[peer.precision], tokens))
-    failed = {record["peer"]: record["why"] for record in records if record["kind"] == "failed"}
+    failed = {one["peer"]: one["why"] for one in records if one["kind"] == "failed" and one["corpus"] == name}
     return lines + [f"\n* {peer} did not run: {why}" for peer, why in failed.items()]
 
 
-def figures(peer: Peer, records: list[Record]) -> Record | None:
+def figures(peer: Peer, corpus: str, records: list[Record]) -> Record | None:
     """Medians of a peer's runs; CPU seconds without start are those of all texts less those of one."""
-    runs = [record for record in records if record["peer"] == peer.name and record["kind"] == "full"]
-    starts = [record for record in records if record["peer"] == peer.name and record["kind"] == "start"]
+    runs = [
+        record for record in records
+        if record["kind"] == "full" and (record["peer"], record["corpus"]) == (peer.name, corpus)
+    ]  # fmt: skip
+    starts = [record for record in records if record["kind"] == "start" and record["peer"] == peer.name]
     if not runs or not starts:
         return None
     start, cpu = (statistics.median(run["cpu_seconds"] for run in some) for some in (starts, runs))

@@ -1,10 +1,12 @@
 """Ray Data with sentence-transformers in actors: a process for each core, one thread each."""
 
+import sys
 from typing import Any
 
 import numpy as np
 import ray
 import torch
+from ray import cloudpickle
 
 
 class Embed:
@@ -24,6 +26,7 @@ class Embed:
 
 def load(model: str, options: dict[str, Any]) -> Any:
     processes = options["processes"]
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # An actor could not import it by name.
     # One processor more than there are actors: reading needs one, too, and would wait for ever.
     ray.init(num_cpus=processes + 1, include_dashboard=False, log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
