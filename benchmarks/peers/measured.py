@@ -21,7 +21,7 @@ import psutil
 _PR_SET_CHILD_SUBREAPER = 36
 _LOOK_SECONDS = 0.5
 #: What a daemon that was told to end may take.
-_GRACE_SECONDS = 10.0
+_GRACE_SECONDS = 5.0
 TIMED_OUT = 124
 
 

@@ -16,7 +16,8 @@ def load(model: str, options: dict[str, Any]) -> Any:
     )  # fmt: skip
 
     async def embed(texts: list[str]) -> Any:
-        async with AsyncEmbeddingEngine.from_args(given) as engine:
+        engine = AsyncEmbeddingEngine.from_args(given)
+        async with engine:
             vectors, _ = await engine.embed(texts)
         return np.stack(vectors)
 

@@ -3,7 +3,9 @@
 python -P onnx.py MODEL FOLDER TEXTS.parquet
 """
 
+import json
 import sys
+from pathlib import Path
 
 from sentence_transformers import SentenceTransformer, export_dynamic_quantized_onnx_model
 
@@ -11,6 +13,9 @@ from sentence_transformers import SentenceTransformer, export_dynamic_quantized_
 def main(model: str, folder: str, _texts: str) -> None:
     exported = SentenceTransformer(model, device="cpu", backend="onnx", model_kwargs={"export": True})
     exported.save_pretrained(folder)
+    # fastembed reads here how long a text may be, and not in sentence_bert_config.json.
+    config = Path(folder) / "tokenizer_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_max_length": exported.max_seq_length}))
     export_dynamic_quantized_onnx_model(exported, "avx512_vnni", folder)
 
 
