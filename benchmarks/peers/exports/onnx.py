@@ -15,7 +15,8 @@ def main(model: str, folder: str, _texts: str) -> None:
     exported.save_pretrained(folder)
     # fastembed reads here how long a text may be, and not in sentence_bert_config.json.
     config = Path(folder) / "tokenizer_config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_max_length": exported.max_seq_length}))
+    lengths = dict.fromkeys(("model_max_length", "max_length"), exported.max_seq_length)
+    config.write_text(json.dumps(json.loads(config.read_text()) | lengths))
     export_dynamic_quantized_onnx_model(exported, "avx512_vnni", folder)
 
 
