@@ -1,7 +1,6 @@
 """The runs as a table of medians, and the table in RESULTS.md."""
 
 import statistics
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,13 @@ _BEGIN, _END = "<!-- benchmarks.peers: begin -->", "<!-- benchmarks.peers: end -
 FLOP_PER_TOKEN = 2 * 6 * (4 * 384 * 384 + 2 * 384 * 1536)
 _HEAD = (
     "| | computes in | texts/s | with start | times | with start | of peak | cosine: mean, least | same nearest |"
-    " memory | start | batch | runs |\n| --- " + "| ---: " * 12 + "|"
+    " memory | start | wall | batch | runs |\n| --- " + "| ---: " * 13 + "|"
+)
+_LEGEND = (
+    "texts/s are per CPU second of all processes, without start and with it; times: the CPU time of"
+    f" {BASELINE} divided by this, again without start and with it. Start is the CPU time of a run of one text; wall is"
+    " the whole command. Of peak: the products of the linear layers alone, against the most of that precision. Cosine"
+    f" and which are the ten nearest, against {BASELINE} in float32. Memory: all processes together, at most."
 )
 
 
@@ -25,7 +30,9 @@ def table(records: list[Record]) -> str:
     most = ", ".join(f"{name} {value:.0f}" for name, value in peak.items())
     lines = [
         f"`python -m benchmarks.peers`, {facts['date']}, commit {facts['commit']}: {cpu}, {facts['used_cores']} of"
-        f" {facts['cores']} cores. What a core multiplies at most, in GFLOP/s: {most}."
+        f" {facts['cores']} cores. What a core multiplies at most, in GFLOP/s: {most}.",
+        "",
+        _LEGEND,
     ]
     for name in CORPORA:
         if any(record["kind"] == "full" and record["corpus"] == name for record in records):
@@ -49,7 +56,9 @@ def _of_corpus(name: str, records: list[Record], peak: dict[str, float]) -> list
     lines = [f"**{name}**: {texts:,} texts, {tokens:,} tokens.", "", _HEAD]
     for peer in PEERS:
         if peer.name in medians:
-            lines.append(_line(peer, medians[peer.name], medians.get(BASELINE), peak[peer.precision], tokens))
+            found = medians[peer.name]
+            share = share_of_peak(found, tokens, peak.get(found["dtype"], 0.0))
+            lines.append(_line(peer.name, found, medians.get(BASELINE, {}), share))
     failed = {one["peer"]: one["why"] for one in records if one["kind"] == "failed" and one["corpus"] == name}
     return lines + [f"\n* {peer} did not run: {why}" for peer, why in failed.items()]
 
@@ -66,26 +75,28 @@ def figures(peer: Peer, corpus: str, records: list[Record]) -> Record | None:
     start, cpu = (statistics.median(run["cpu_seconds"] for run in some) for some in (starts, runs))
     return {
         "texts": runs[0]["texts"], "tokens": runs[0].get("tokens", 0), "runs": len(runs), "cpu": cpu, "start": start,
+        "wall": statistics.median(run["seconds"] for run in runs),
         "steady": max(cpu - start, 1e-9), "batch_size": runs[-1].get("batch_size", ""),
         "peak_bytes": max(run["peak_bytes"] for run in runs), "dtype": runs[0].get("dtype", peer.precision),
         **{key: runs[-1].get(key) for key in ("cosine_mean", "cosine_least", "same_nearest")},
     }  # fmt: skip
 
 
-def _line(peer: Peer, found: Record, baseline: Record | None, peak: float, tokens: int) -> str:
-    share = tokens * FLOP_PER_TOKEN / found["steady"] / peak / 1e9 if peak else 0.0
-    times: Callable[[str], str] = lambda key: f"{baseline[key] / found[key]:.2f}" if baseline else ""  # noqa: E731
-    near = ("", "") if found["cosine_mean"] is None else (
-        f"{found['cosine_mean']:.4f}, {found['cosine_least']:.4f}", f"{found['same_nearest']:.3f}"
-    )  # fmt: skip
-    cells = [
-        peer.name, found["dtype"] if peer.adapter == "" else peer.precision,
-        f"{found['texts'] / found['steady']:.1f}", f"{found['texts'] / found['cpu']:.1f}",
-        times("steady"), times("cpu"),
-        f"{share:.2f}", *near, f"{found['peak_bytes'] / 2**20:.0f} MiB", f"{found['start']:.1f} s",
-        str(found["batch_size"]), str(found["runs"]),
-    ]  # fmt: skip
-    return f"| {' | '.join(cells)} |"
+def share_of_peak(found: Record, tokens: int, gflops: float) -> float:
+    """How much of what the core multiplies at most a peer made use of; 0 where that is not known."""
+    return tokens * FLOP_PER_TOKEN / found["steady"] / gflops / 1e9 if gflops else 0.0
+
+
+def _line(name: str, found: Record, baseline: Record, share: float) -> str:
+    kinds = ("steady", "cpu")
+    per_second = [f"{found['texts'] / found[kind]:.1f}" for kind in kinds]
+    times = [f"{baseline[kind] / found[kind]:.2f}" if baseline else "" for kind in kinds]
+    near = ["", ""]
+    if found["cosine_mean"] is not None:
+        near = [f"{found['cosine_mean']:.4f}, {found['cosine_least']:.4f}", f"{found['same_nearest']:.3f}"]
+    rest = [f"{found['peak_bytes'] / 2**20:.0f} MiB", f"{found['start']:.1f} s", f"{found['wall']:.0f} s"]
+    cells = [name, found["dtype"], *per_second, *times, f"{share:.2f}", *near, *rest]
+    return f"| {' | '.join([*cells, str(found['batch_size']), str(found['runs'])])} |"
 
 
 def _peaks(records: list[Record]) -> dict[str, float]:

@@ -124,7 +124,7 @@ def test_every_other_turn_goes_backwards_and_the_baseline_is_first():
 
 def record(kind, peer, cpu, **more):
     facts = {"date": "d", "commit": "c", "cpu": "p", "cpu_family_model": "f", "flags": [], "used_cores": 1, "cores": 2}
-    return {"kind": kind, "peer": peer, "cpu_seconds": cpu, "peak_bytes": 2**20, **facts, **more}
+    return {"kind": kind, "peer": peer, "cpu_seconds": cpu, "seconds": cpu, "peak_bytes": 2**20, **facts, **more}
 
 
 def runs_of(peer, start, *spent):
