@@ -55,7 +55,7 @@ def _onnx(file: str) -> dict[str, Any]:
 
 def _openvino(file: str, precision: str) -> dict[str, Any]:
     # Without a hint it computes in bfloat16 where the CPU has it; the hint is given all the same, so that it is known.
-    hints = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": "1"}
+    hints = {"INFERENCE_PRECISION_HINT": precision}
     return {"backend": "openvino", "model_kwargs": {"file_name": f"openvino/{file}", "ov_config": hints}}
 
 

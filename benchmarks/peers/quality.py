@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from producer import read
@@ -14,12 +15,12 @@ Vectors = npt.NDArray[np.float32]
 QUERIES, NEAREST = 200, 10
 
 
-def vectors_of(out: Path) -> Vectors:
-    """float32 [n, d] in the order of the corpus, from a table of Vecmill's or a peer's file."""
+def vectors_of(out: Path) -> tuple[list[str], Vectors]:
+    """The ids and float32 [n, d], from a table of Vecmill's or a peer's file."""
     if out.is_dir():
-        return read(str(out))[1]
-    column = pq.read_table(out, columns=["embedding"])["embedding"].combine_chunks()
-    return column.values.to_numpy().reshape(len(column), -1)
+        return read(str(out))
+    found = pq.read_table(out, columns=["id", "embedding"]).combine_chunks()
+    return found["id"].to_pylist(), pc.list_flatten(found["embedding"]).to_numpy().reshape(len(found), -1)
 
 
 def compare(vectors: Vectors, reference: Vectors) -> dict[str, Any]:

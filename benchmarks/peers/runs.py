@@ -1,5 +1,6 @@
 """One run of one peer on one corpus, as a process of its own with a time limit; what it took, as a record."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -8,6 +9,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from benchmarks.peers import quality
 from benchmarks.peers.contenders import BASELINE, BATCH_SIZES, Peer
@@ -40,6 +43,12 @@ class Bench:
     corpus: Path
     texts: int
 
+    @property
+    def reference(self) -> Path:
+        """The baseline's vectors of these very texts: another installation has other docstrings."""
+        digest = hashlib.blake2b(self.corpus.read_bytes(), digest_size=6).hexdigest()
+        return self.corpus.with_name(f"{self.corpus.stem}-{digest}.npy")
+
     def tune(self, peer: Peer) -> dict[str, Any]:
         """The batch size that takes the least CPU time on a sample."""
         sample = {"batch_sizes": BATCH_SIZES, "limit": _SAMPLE}
@@ -55,15 +64,17 @@ class Bench:
             said = self._measured(peer, work, command)
             found = {key: said[key] for key in (*_FACTS, "dtype", "seconds_encode", "tokens") if key in said}
             if limit is None:
-                found |= self._nearness(quality.vectors_of(out), first=peer.name == BASELINE)
+                ids, vectors = quality.vectors_of(out)
+                if ids != pq.read_table(self.corpus, columns=["id"])["id"].to_pylist():
+                    raise Unavailable("its ids are not those of the corpus, in order")
+                found |= self._nearness(vectors, first=peer.name == BASELINE)
         return found
 
     def _nearness(self, vectors: quality.Vectors, *, first: bool) -> dict[str, Any]:
         """How near they are to the baseline's; nothing before it has run."""
-        reference = self.corpus.with_suffix(".npy")
-        if first and not reference.exists():
-            quality.keep(vectors, reference)
-        return quality.compare(vectors, quality.kept(reference)) if reference.exists() else {}
+        if first and not self.reference.exists():
+            quality.keep(vectors, self.reference)
+        return quality.compare(vectors, quality.kept(self.reference)) if self.reference.exists() else {}
 
     def _command(self, peer: Peer, out: Path, options: dict[str, Any], more: dict[str, Any]) -> list[str]:
         setting = self.setting

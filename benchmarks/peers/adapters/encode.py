@@ -9,6 +9,8 @@ from sentence_transformers import SentenceTransformer
 def load(model: str, options: dict[str, Any]) -> Any:
     torch.set_num_threads(options["threads"])
     given = dict(options.get("model_kwargs", {}))
+    if "ov_config" in given:
+        given["ov_config"] |= {"INFERENCE_NUM_THREADS": str(options["threads"])}
     loaded = SentenceTransformer(model, device="cpu", backend=options.get("backend", "torch"), model_kwargs=given)
     if "dtype" in options:
         loaded = loaded.to(getattr(torch, options["dtype"]))
