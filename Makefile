@@ -53,8 +53,8 @@ models-doc: install ## docs/models.md, from what the parity tests find
 	VECMILL_PARITY_TABLE=build/parity.json $(BIN)/pytest -q tests/parity
 	$(BIN)/python -m tests.parity.table build/parity.json
 
-bench: install ## throughput on one core against sentence-transformers, and the producer's memory
-	$(BIN)/python -m benchmarks.throughput
+bench: install ## against peers on one core, into RESULTS.md, and the producer's memory; an hour and more
+	$(BIN)/python -m benchmarks.peers --report benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.memory
 
 clean: ## remove what the other targets made

@@ -40,11 +40,19 @@ def facts() -> dict[str, Any]:
 
 
 def one_core() -> int:
-    """Bind this process, and so all that it starts, to the last of its cores; returns which."""
-    core = max(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {core})
+    """Bind this process, and so all that it starts, to the last of its cores, one thread each; returns which."""
+    (core,) = last_cores(1)
     os.environ.update(OMP_NUM_THREADS="1", RAYON_NUM_THREADS="1", MKL_NUM_THREADS="1", HF_HUB_OFFLINE="1")
     return core
+
+
+def last_cores(number: int) -> list[int]:
+    """Bind this process, and so all that it starts, to so many of its cores; returns which."""
+    there = sorted(os.sched_getaffinity(0))
+    if number > len(there):
+        raise SystemExit(f"{number} cores are asked for, and {len(there)} are there")
+    os.sched_setaffinity(0, there[-number:])
+    return there[-number:]
 
 
 def _cpu() -> dict[str, str]:

@@ -56,6 +56,20 @@ def test_ids_are_those_of_the_whole_text(name: str, texts: list[str], most_chars
 
 
 @pytest.mark.parametrize("name", _MADE)
+@pytest.mark.parametrize("texts", [0, 1, 3, 4, 10])
+def test_texts_that_are_tokenized_a_few_at_a_time_are_those_of_all_at_once(
+    name: str, texts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some, tokenizer = (["", *LINES, " ".join(LINES)] * 10)[:texts], Tokenizer(_MADE[name], 12)
+    whole = tokenizer(some)
+    monkeypatch.setattr(module, "_TEXTS_AT_ONCE", 3)
+    few = tokenizer(some)
+    assert few.lists() == whole.lists()
+    assert few.offsets.tolist() == whole.offsets.tolist()
+    assert few.truncated.tolist() == whole.truncated.tolist()
+
+
+@pytest.mark.parametrize("name", _MADE)
 def test_the_usual_tokenizers_split_at_spaces(name: str) -> None:
     assert Tokenizer(_MADE[name], 12)._most_chars == 12 * module.CHARS_PER_TOKEN
 

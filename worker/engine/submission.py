@@ -69,9 +69,11 @@ class Submission:
 
     def receive(self, rows: Index, vectors: Vectors, work: Work) -> None:
         """Take the vectors of some rows."""
+        self._vectors[rows] = vectors
         finite = np.isfinite(vectors).all(axis=1)
-        self._vectors[rows[finite]] = vectors[finite]
-        self._failures.update((int(row), _NOT_FINITE) for row in rows[~finite])
+        if not finite.all():
+            self._vectors[rows[~finite]] = 0
+            self._failures.update((int(row), _NOT_FINITE) for row in rows[~finite])
         self._missing -= len(rows)
         self._work = self._work.plus(work)
 

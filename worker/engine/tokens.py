@@ -53,6 +53,16 @@ class Tokens:
         return self.ids[np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)], offsets
 
 
+def joined(pieces: list[Tokens]) -> Tokens:
+    """The texts of all pieces, in their order; there is at least one piece."""
+    if len(pieces) == 1:
+        return pieces[0]
+    lengths = np.concatenate([piece.lengths for piece in pieces])
+    ids = np.concatenate([piece.ids for piece in pieces])
+    truncated = np.concatenate([piece.truncated for piece in pieces])
+    return Tokens(ids, offsets_of(lengths), truncated, any(piece.may_be_empty for piece in pieces))
+
+
 def offsets_of(lengths: npt.NDArray[Any]) -> Offsets:
     """Where each of some consecutive pieces begins, and where the last one ends."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
