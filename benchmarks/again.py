@@ -35,6 +35,7 @@ Change = Callable[[pa.Table], pa.Table]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES), metavar="CASE")
     parser.add_argument("--chart", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="vecmill-again-") as folder:
@@ -44,7 +45,7 @@ def main() -> None:
         server.start()
         stub = subprocess.Popen([sys.executable, "-m", "benchmarks.stub_worker", server.url])
         try:
-            runs = [one(name, change, work, server.url) for name, change in CASES.items()]
+            runs = [one(name, CASES[name], work, server.url) for name in options.cases]
         finally:
             stub.terminate()
             stub.wait()
