@@ -30,6 +30,10 @@ class Bits:
         """Those that are not in another set of as many rows."""
         return self.read((self._bytes & ~other._bytes).tobytes(), self.size)
 
+    def plus(self, other: Self) -> Self:
+        """Those in either of two sets of as many rows."""
+        return self.read((self._bytes | other._bytes).tobytes(), self.size)
+
     def among(self, first: int, count: int) -> npt.NDArray[np.int64]:
         """Which of the rows from `first` on are in the set, counted from `first`."""
         skipped = first % 8

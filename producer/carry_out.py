@@ -113,6 +113,7 @@ def result(record: RunRecord, *, seconds: float) -> Result:
         embedded=totals.rows,
         reused=0 if record.changes is None else record.changes.reused,
         deleted=0 if record.changes is None else record.changes.deleted,
+        tombstones=record.tombstones,
         duplicates=totals.duplicates,
         failed=totals.failed,
         truncated=totals.truncated,

@@ -21,9 +21,10 @@ class Forecast(Record):
     """What would happen to a table; counts but `rows` are of chunks (a row each, unless they are cut), sizes in bytes.
 
     `embedded` rows are `new` or `changed`, or all of them where the table is made `anew`; `absent` ones are in the
-    table and not in the source. `version` is the present one, None for a new table; `commits` says whether there
-    would be a next one. `spec_changes` say why vectors are made otherwise than those of the table. `output_bytes` is
-    about the size of the new vectors, `rewritten_bytes` the most that is copied of files that lose rows.
+    table and not in the source, `buried` those of them that have one of the `tombstones` there. `version` is the
+    present one, None for a new table; `commits` says whether there would be a next one. `spec_changes` say why vectors
+    are made otherwise than those of the table. `output_bytes` is about the size of the new vectors, `rewritten_bytes`
+    the most that is copied of files that lose rows.
     """
 
     table: str
@@ -37,7 +38,9 @@ class Forecast(Record):
     new: int
     changed: int
     reused: int
+    tombstones: int
     absent: int
+    buried: int
     deleted: int
     cut: bool
     jobs: int
@@ -88,9 +91,13 @@ class Forecast(Record):
             return
         anew = "; all of them are embedded, since vectors are made otherwise" if self.anew else ""
         yield f"    {self.new:,} rows are new, {self.changed:,} changed, {self.reused:,} stay as they are{anew}"
-        if self.absent:
-            what = "would be deleted" if self.deleted else "would stay (--mode sync deletes them)"
-            yield f"    {self.absent:,} rows of the table are not in the source: they {what}"
+        if self.deleted:
+            yield f"    {self.deleted:,} rows of the table would be deleted"
+        if self.tombstones:
+            yield f"    {self.tombstones:,} rows of the source are tombstones, for {self.buried:,} rows of the table"
+        if self.mode == "upsert" and self.absent > self.buried:
+            left = self.absent - self.buried
+            yield f"    {left:,} rows of the table are not in the source: they would stay (--mode sync deletes them)"
 
 
 def forecast(record: RunRecord) -> Forecast:
@@ -111,7 +118,9 @@ def forecast(record: RunRecord) -> Forecast:
         new=record.rows if changes is None else changes.new,
         changed=0 if changes is None else changes.changed,
         reused=0 if changes is None else changes.reused,
+        tombstones=record.tombstones,
         absent=0 if changes is None else changes.absent,
+        buried=0 if changes is None else changes.buried,
         deleted=0 if changes is None else changes.deleted,
         jobs=-(-embedded // record.job_rows),
         output_bytes=round(embedded * spec.dims * _BYTES[record.store]),

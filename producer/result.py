@@ -7,7 +7,7 @@ class Result(Record):
     """The outcome of a run. `version` is the table's Delta version after it; `chunks` the vectors it then holds.
 
     `padding` is tokens computed per token that was encoded; `batch_tokens` and `batch_spread` are mean and coefficient
-    of variation of the tokens that went through the model at once.
+    of variation of the tokens that went through the model at once. `rows` counts the `tombstones` of the source, too.
     """
 
     run: str
@@ -18,6 +18,7 @@ class Result(Record):
     embedded: int
     reused: int
     deleted: int
+    tombstones: int
     duplicates: int
     failed: int
     truncated: int
@@ -42,6 +43,8 @@ class Result(Record):
             f"  {self.rows:,} rows: {self.embedded:,} embedded, {self.reused:,} reused; "
             f"{self.deleted:,} deleted from the table",
         ]
+        if self.tombstones:
+            lines.append(f"  {_counted(self.tombstones, 'row')} of the source only said that an id is to go")
         if self.duplicates:
             lines.append(f"  {_counted(self.duplicates, 'text')} came again in the same job and shared one encoding")
         if not self.embedded:

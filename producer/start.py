@@ -17,7 +17,7 @@ from producer.ledger import Ledger
 from producer.model import resolve_model
 from producer.plan import made_plan
 from producer.request import EmbedRequest
-from producer.source import Rows, open_source, pinned, pinned_as
+from producer.source import Corpus, open_source, pinned, pinned_as
 from producer.survey import survey
 from producer.table import Planned, TableState, check_covered, check_table, read_record, save_plan
 from schemas.arrow import kept_fields, part_schema
@@ -89,6 +89,8 @@ def prepare(request: EmbedRequest, display: Display) -> Prepared:
     state = check_table(table, spec=spec, schema=schema, mode=request.mode, store=request.store)
     display.say(f"reading {len(source.files)} file(s) to count the rows and check the ids")
     counted = survey(source)
+    if counted.rows == 0 and (state is None or request.mode == "replace"):
+        raise UsageError("every row of the source is a tombstone, so no row would be in the table")
     cuts = cuts_of(source, request.source, spec)
     record = RunRecord(
         run=request.run_id or _new_run_id(),
@@ -98,6 +100,7 @@ def prepare(request: EmbedRequest, display: Display) -> Prepared:
         store=request.store,
         mode=request.mode,
         rows=counted.rows if cuts is None else cuts.chunks,
+        tombstones=counted.tombstones,
         source_state=source.state,
         job_rows=_job_rows(counted.rows if cuts is None else cuts.chunks),
         chunking=None if cuts is None else Chunking(rows=counted.rows, digest=cuts.digest),
@@ -111,12 +114,14 @@ def prepare(request: EmbedRequest, display: Display) -> Prepared:
     return Prepared(*_compared(record, rows, state, display), cuts)
 
 
-def _compared(record: RunRecord, source: Rows, state: TableState, display: Display) -> tuple[RunRecord, Planned | None]:
+def _compared(
+    record: RunRecord, source: Corpus, state: TableState, display: Display
+) -> tuple[RunRecord, Planned | None]:
     """The record of a run on a table that has a version, with what it changes."""
     display.say(f"comparing the source with version {state.version} of the table")
     record, planned = made_plan(record, source, state)
-    absent = 0 if record.changes is None else record.changes.absent
-    check_covered(record.table, state=state, spec=record.spec, mode=record.mode, absent=absent)
+    left = 0 if record.changes is None else record.changes.absent - record.changes.buried
+    check_covered(record.table, state=state, spec=record.spec, mode=record.mode, absent=left)
     record = record.model_copy(update={"job_rows": _job_rows(record.rows_to_embed)})
     return record, planned if record.step is not None and not record.unchanged else None
 
@@ -125,7 +130,7 @@ def _job_rows(rows: int) -> int:
     return min(max(-(-rows // _JOBS_AIM), _FEWEST_ROWS), _MOST_ROWS)
 
 
-def check_source(record: RunRecord) -> Rows:
+def check_source(record: RunRecord) -> Corpus:
     """What the jobs of a run are cut from; raises `UsageError` where the source is no longer what it was."""
     source = open_source(record.source)
     if source.state != record.source_state:

@@ -32,9 +32,10 @@ _SAME_ID = f"""
 
 
 class Survey(Record):
-    """What one pass over the source found; rows that cannot be embedded count, too."""
+    """What one pass over the source found; rows that cannot be embedded count, too, tombstones for themselves."""
 
     rows: int
+    tombstones: int = 0
 
 
 def survey(source: Source, *, on_progress: Callable[[int], None] | None = None) -> Survey:
@@ -48,7 +49,8 @@ def survey(source: Source, *, on_progress: Callable[[int], None] | None = None) 
         passing.drain()
     if passing.rows == 0:
         raise SourceError(f"there are no rows in the source ({source.files[0].path}, ...)")
-    return Survey(rows=passing.rows)
+    tombstones = sum(map(len, source.tombstones()))
+    return Survey(rows=passing.rows - tombstones, tombstones=tombstones)
 
 
 class _Passing:

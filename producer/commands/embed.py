@@ -31,6 +31,7 @@ from schemas.store import Store
     metavar="C",
     help="Default: `text`. Inside objects: meta.title; of several columns: '{title}\\n\\n{body}'.",
 )
+@click.option("--deleted-column", metavar="C", help="Rows where C is true go: their ids are deleted from the table.")
 @click.option("--keep", default="", metavar="C,C", help="Source columns to keep beside the vectors.")
 @click.option("--keep-text", is_flag=True, help="Keep the text itself.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N rows.")
@@ -84,6 +85,7 @@ def request_from(sources: tuple[str, ...], **options: Any) -> EmbedRequest:
         format=options["format_"],
         id_column=options["id_column"],
         text_column=options["text_column"],
+        deleted_column=options["deleted_column"],
         keep=tuple(name.strip() for name in options["keep"].split(",") if name.strip()),
         keep_text=options["keep_text"],
         limit=options["limit"],

@@ -45,10 +45,12 @@ def source_of(folder, corpus, name="corpus"):
 def begun(table, rows_of, run, *, mode="upsert", **changes):
     """The record of a run, planned against the table as it is now."""
     state = open_table(str(table))
+    counted = survey(rows_of)
     record = a_record(
         table,
         run,
-        rows=survey(rows_of).rows,
+        rows=counted.rows,
+        tombstones=counted.tombstones,
         mode=mode,
         base_version=None if state is None else state.version,
         **changes,
