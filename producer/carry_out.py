@@ -19,7 +19,8 @@ from producer.plan import to_embed
 from producer.request import Where
 from producer.result import Result
 from producer.start import check_source
-from producer.table import check_base, commit, committed_version, list_parts, open_table, sweep
+from producer.table import check_base, commit, committed_version, count_twins, list_parts, open_table, sweep
+from producer.twins import copy_vectors, twins_of
 from schemas.errors import RunFailed
 from schemas.files.address import is_remote
 from schemas.receipt import Receipt, Totals
@@ -43,17 +44,18 @@ def carry_out(record: RunRecord, where: Where, display: Display) -> Result:
 def _do(record: RunRecord, where: Where, display: Display) -> None:
     check_base(record)
     source = check_source(record)
-    rows = to_embed(record, source)
+    twins = twins_of(record, source)
+    rows = to_embed(record, source, twins)
     if record.rows_to_embed == 0:
-        # Only deletions: no queue and no worker is needed for them.
-        commit(record, [])
+        # Only deletions, and texts that have vectors: no queue and no worker is needed for them.
+        commit(record, [], copy_vectors(record, source, twins))
         _close_ledger(record, where)
         return
     with open_broker(record, where) as broker, Place(broker.ledger(record.run), display) as place:
         record = calibrated(record, source, broker, display=display, place=place)
         parts = partial(receipts, record)
         Driver(record, rows, broker=broker, display=display, place=place, parts=parts).run()
-        commit(record, list_parts(record.table, record.run))
+        commit(record, list_parts(record.table, record.run), copy_vectors(record, source, twins))
         sweep(record.table, record.run)
         # The table says so already; a Redis that is away at this moment makes no failure of it.
         with suppress(*OUTAGE):
@@ -102,6 +104,7 @@ def result(record: RunRecord, *, seconds: float) -> Result:
     totals = Totals()
     for receipt in receipts(record).values():
         totals = totals.plus(receipt)
+    twins = count_twins(record.table, record.run)
     table = open_table(record.table)
     encode = (totals.last_durable - totals.first_claim) if totals.first_claim and totals.last_durable else 0.0
     return Result(
@@ -110,14 +113,14 @@ def result(record: RunRecord, *, seconds: float) -> Result:
         version=None if table is None else table.version,
         rows=record.source_rows,
         chunks=0 if table is None else table.rows,
-        embedded=totals.rows,
+        embedded=totals.rows + twins.rows,
         reused=0 if record.changes is None else record.changes.reused,
         deleted=0 if record.changes is None else record.changes.deleted,
         tombstones=record.tombstones,
-        duplicates=totals.duplicates,
-        failed=totals.failed,
-        truncated=totals.truncated,
-        tokens=totals.tokens,
+        duplicates=totals.duplicates + twins.rows,
+        failed=totals.failed + twins.failed,
+        truncated=totals.truncated + twins.truncated,
+        tokens=totals.tokens + twins.tokens,
         padding=totals.padding,
         batches=totals.batches,
         batch_tokens=round(totals.batch_tokens, 1),

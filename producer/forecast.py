@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from rich.filesize import decimal
 
+from producer.estimate import Estimate
 from producer.explain import steps
 from producer.table import open_table, spec_changes
 from producer.table.log import live_files, open_log
@@ -20,11 +21,12 @@ _BYTES: dict[Store, float] = {
 class Forecast(Record):
     """What would happen to a table; counts but `rows` are of chunks (a row each, unless they are cut), sizes in bytes.
 
-    `embedded` rows are `new` or `changed`, or all of them where the table is made `anew`; `absent` ones are in the
+    `embedded` rows are `new` or `changed`, or all of them where the table is made `anew`, and `twins` are those of them
+    that share the text of another, so that they are not encoded; `absent` ones are in the
     table and not in the source, `buried` those of them that have one of the `tombstones` there. `version` is the
     present one, None for a new table; `commits` says whether there would be a next one. `spec_changes` say why vectors
     are made otherwise than those of the table. `output_bytes` is about the size of the new vectors, `rewritten_bytes`
-    the most that is copied of files that lose rows.
+    the most that is copied of files that lose rows; `estimate` is what encoding would take.
     """
 
     table: str
@@ -35,6 +37,7 @@ class Forecast(Record):
     rows: int
     chunks: int
     embedded: int
+    twins: int
     new: int
     changed: int
     reused: int
@@ -58,11 +61,14 @@ class Forecast(Record):
     dtype: str
     store: Store
     kept: tuple[str, ...]
+    estimate: Estimate | None = None
 
     def lines(self) -> Iterator[str]:
         """For a person."""
         rows = f"{self.rows:,} rows" + (f", cut them into {self.chunks:,} chunks" if self.cut else "")
         yield f"nothing was done. embed would read {rows} and embed {self.embedded:,} of them"
+        if self.twins:
+            yield f"    {self.twins:,} of these come again, or have a vector under another id: they are not encoded"
         yield from self._about_table()
         if self.spec_changes:
             yield "vectors would be made otherwise than those of the table:"
@@ -73,6 +79,8 @@ class Forecast(Record):
             yield f"about {decimal(self.output_bytes)} of vectors ({kind}), {jobs}"
         if self.rewritten_bytes:
             yield f"up to {decimal(self.rewritten_bytes)} is copied, of files that lose rows"
+        if self.estimate is not None:
+            yield from self.estimate.lines()
         if self.kept and self.reused:
             yield f"kept columns are not compared: {', '.join(self.kept)} of reused rows would stay as they are"
         yield f"what happens to a text ({self.model}, fingerprint {self.fingerprint[:12]}, computed in {self.dtype}):"
@@ -104,7 +112,9 @@ def forecast(record: RunRecord) -> Forecast:
     """What carrying out this record would do."""
     state = None if record.base_version is None else open_table(record.table, record.base_version)
     changes, spec = record.changes, record.spec
-    embedded = 0 if record.unchanged else record.rows_to_embed
+    twins = 0 if record.twins is None else record.twins.rows
+    encoded = 0 if record.unchanged else record.rows_to_embed
+    embedded = encoded + twins
     return Forecast(
         table=record.table,
         version=record.base_version,
@@ -115,6 +125,7 @@ def forecast(record: RunRecord) -> Forecast:
         chunks=record.rows,
         cut=record.chunking is not None,
         embedded=embedded,
+        twins=twins,
         new=record.rows if changes is None else changes.new,
         changed=0 if changes is None else changes.changed,
         reused=0 if changes is None else changes.reused,
@@ -122,7 +133,7 @@ def forecast(record: RunRecord) -> Forecast:
         absent=0 if changes is None else changes.absent,
         buried=0 if changes is None else changes.buried,
         deleted=0 if changes is None else changes.deleted,
-        jobs=-(-embedded // record.job_rows),
+        jobs=-(-encoded // record.job_rows),
         output_bytes=round(embedded * spec.dims * _BYTES[record.store]),
         rewritten_bytes=_rewritten(record),
         model=spec.model,

@@ -82,13 +82,20 @@ def _keys_of_ids(columns: Iterator[pa.Array]) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays([nothing[0], ids, *nothing[2:]], schema=KEYS)
 
 
-def to_embed(record: RunRecord, source: Corpus) -> Rows:
-    """The rows of the source that the run's jobs are cut from."""
+def to_embed(record: RunRecord, source: Corpus, twins: Bits | None = None) -> Rows:
+    """The rows of the source that the run's jobs are cut from: those that need a vector, without twins."""
+    wanted = wanted_rows(record, source)
+    if twins is not None:
+        return Changed(source, (wanted or Bits.all(record.rows)).without(twins))
+    return source if wanted is None else Changed(source, wanted)
+
+
+def wanted_rows(record: RunRecord, source: Corpus) -> Bits | None:
+    """The rows of the source that need a vector; None where all do."""
     changes = record.step
     if changes is None:
-        return source
-    planned = load_plan(record, changes) or _made_again(record, source)
-    return Changed(source, planned.embed)
+        return None
+    return (load_plan(record, changes) or _made_again(record, source)).embed
 
 
 class Changed:
@@ -111,18 +118,19 @@ class Changed:
                 return
 
 
-def keys_of_source(source: Rows, *, firsts: bool = False) -> Iterator[pa.RecordBatch]:
+def keys_of_source(source: Rows, *, firsts: bool = False, place: bool = True) -> Iterator[pa.RecordBatch]:
     """The keys of all rows; a row whose text cannot be read has no hash. A chunk that has moved is another one.
 
-    With `firsts` only those of the first chunk of each text.
+    With `firsts` only those of the first chunk of each text. Without `place` a chunk's hash is that of its text alone.
     """
     for batch in source.batches():
         if firsts:
             batch = batch.only(np.flatnonzero(batch.rows.column("chunk").to_numpy() == 0))
         rows = batch.rows
-        at = np.arange(batch.start.total, batch.start.total + rows.num_rows, dtype=np.int64)
-        hashes = [None if text is None else text_hash(text) for text in rows.column("text").to_pylist()]
-        columns = [pa.array(at), rows.column("id"), rows.column("chunk"), placed(rows, pa.array(hashes, pa.binary()))]
+        at = batch.start.total + (np.arange(rows.num_rows) if batch.offsets is None else batch.offsets)
+        texts = [None if text is None else text_hash(text) for text in rows.column("text").to_pylist()]
+        hashes = pa.array(texts, pa.binary())
+        columns = [pa.array(at), rows.column("id"), rows.column("chunk"), placed(rows, hashes) if place else hashes]
         yield pa.RecordBatch.from_arrays(columns, schema=KEYS)
 
 

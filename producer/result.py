@@ -46,7 +46,9 @@ class Result(Record):
         if self.tombstones:
             lines.append(f"  {_counted(self.tombstones, 'row')} of the source only said that an id is to go")
         if self.duplicates:
-            lines.append(f"  {_counted(self.duplicates, 'text')} came again in the same job and shared one encoding")
+            lines.append(
+                f"  {_counted(self.duplicates, 'text')} had a vector already, or came again: one encoding was enough"
+            )
         if not self.embedded:
             return [*lines, *self._losses()]
         lines.append(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from producer import records
+from producer.bits import Bits
 from producer.broker import connect
 from producer.chunk.chunked import Chunked
 from producer.chunk.cuts import Cuts
@@ -20,6 +21,7 @@ from producer.request import EmbedRequest
 from producer.source import Corpus, open_source, pinned, pinned_as
 from producer.survey import survey
 from producer.table import Planned, TableState, check_covered, check_table, read_record, save_plan
+from producer.twins import find_twins, save_twins
 from schemas.arrow import kept_fields, part_schema
 from schemas.errors import UsageError
 from schemas.files.address import normal
@@ -52,21 +54,33 @@ def recorded(request: EmbedRequest) -> RunRecord | None:
 
 def begin(request: EmbedRequest, display: Display) -> RunRecord:
     """Check the broker, the source, the model and the table, and write the record of a new run."""
-    record, planned, cuts = prepare(request, display)
+    record, planned, twins, cuts, _ = prepare(request, display)
     if cuts is not None:
         cuts.save(os.path.join(record.table, record.cuts_path))
     if planned is not None:
         save_plan(record, planned)
+    if twins is not None:
+        save_twins(record, twins)
     records.save(record)
     return record
 
 
 class Prepared(NamedTuple):
-    """A run as it would be: its record, which rows it would embed and delete, and where texts are cut."""
+    """A run as it would be: its record, which rows would get vectors or go, the twins, and where texts are cut."""
 
     record: RunRecord
     planned: Planned | None
+    twins: Bits | None
     cuts: Cuts | None
+    rows: Corpus
+
+    @property
+    def encoded(self) -> Bits:
+        """The rows that would go through the model; `rows` is what they are numbers of."""
+        if self.record.unchanged:
+            return Bits(self.record.rows)
+        wanted = Bits.all(self.record.rows) if self.planned is None else self.planned.embed
+        return wanted if self.twins is None else wanted.without(self.twins)
 
 
 def prepare(request: EmbedRequest, display: Display) -> Prepared:
@@ -102,16 +116,21 @@ def prepare(request: EmbedRequest, display: Display) -> Prepared:
         rows=counted.rows if cuts is None else cuts.chunks,
         tombstones=counted.tombstones,
         source_state=source.state,
-        job_rows=_job_rows(counted.rows if cuts is None else cuts.chunks),
+        job_rows=_FEWEST_ROWS,
         chunking=None if cuts is None else Chunking(rows=counted.rows, digest=cuts.digest),
         base_version=None if state is None else state.version,
         ranges=_ranges(state, spec, request.store),
         created_at=time.time(),
     )
-    if state is None or request.mode == "replace":
-        return Prepared(record, None, cuts)
     rows = source if cuts is None else Chunked(source, cuts)
-    return Prepared(*_compared(record, rows, state, display), cuts)
+    planned = None
+    if state is not None and request.mode != "replace":
+        record, planned = _compared(record, rows, state, display)
+    if record.unchanged:
+        return Prepared(record, planned, None, cuts, rows)
+    record, twins = find_twins(record, rows, None if planned is None else planned.embed, state)
+    record = record.model_copy(update={"job_rows": _job_rows(record.rows_to_embed)})
+    return Prepared(record, planned, twins, cuts, rows)
 
 
 def _compared(
@@ -122,7 +141,6 @@ def _compared(
     record, planned = made_plan(record, source, state)
     left = 0 if record.changes is None else record.changes.absent - record.changes.buried
     check_covered(record.table, state=state, spec=record.spec, mode=record.mode, absent=left)
-    record = record.model_copy(update={"job_rows": _job_rows(record.rows_to_embed)})
     return record, planned if record.step is not None and not record.unchanged else None
 
 

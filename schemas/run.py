@@ -74,6 +74,18 @@ class Changes(Record):
         return not self.anew and self.embed == self.deleted == 0
 
 
+class Twins(Record):
+    """Rows that are not encoded, since their text is: for an earlier row of the run, or for a row of its base version.
+
+    They get a copy of that vector at the end. `end` is the place after the last row that is encoded, `digest` a hash
+    over which rows are twins.
+    """
+
+    rows: int = Field(gt=0)
+    end: int = Field(ge=0)
+    digest: str
+
+
 class RunRecord(Record):
     """What was asked, and all that a worker or a later producer needs to go on with it.
 
@@ -102,6 +114,7 @@ class RunRecord(Record):
     sample_of: RunId | None = None
     changes: Changes | None = None
     chunking: Chunking | None = None
+    twins: Twins | None = None
     created_at: float
 
     @property
@@ -120,6 +133,11 @@ class RunRecord(Record):
         return f"_runs/{self.run}.cuts"
 
     @property
+    def twins_path(self) -> str:
+        """Where it is kept which rows are twins, relative to the table."""
+        return f"_runs/{self.run}.twins"
+
+    @property
     def source_rows(self) -> int:
         """How many rows the source has, tombstones counted."""
         return (self.rows if self.chunking is None else self.chunking.rows) + self.tombstones
@@ -136,12 +154,15 @@ class RunRecord(Record):
 
     @property
     def rows_to_embed(self) -> int:
-        """How many rows its jobs have."""
-        return self.rows if self.step is None else self.step.embed
+        """How many rows its jobs have: all that need a vector, without twins."""
+        wanted = self.rows if self.step is None else self.step.embed
+        return wanted - (0 if self.twins is None else self.twins.rows)
 
     @property
     def end(self) -> int:
         """How far into the source its jobs go, in rows."""
+        if self.twins is not None:
+            return self.twins.end
         return self.rows if self.step is None else self.step.end
 
     @property

@@ -11,6 +11,7 @@ from producer.carry_out import carry_out
 from producer.commands.options import model_from, model_options, stderr_display, where_from, where_options
 from producer.commands.outcome import finish
 from producer.display import Display
+from producer.estimate import estimate
 from producer.forecast import forecast
 from producer.request import EmbedRequest, Where
 from producer.start import begin, prepare, recorded
@@ -106,9 +107,12 @@ def request_from(sources: tuple[str, ...], **options: Any) -> EmbedRequest:
 def _dry_run(request: EmbedRequest, display: Display, *, as_json: bool) -> int:
     if recorded(request) is not None:
         raise UsageError(f"run {request.run_id} was begun already", way_out=f"vecmill status {request.to}")
-    record = prepare(request, display).record
+    prepared = prepare(request, display)
+    display.say("counting the tokens of a sample, and timing the model on it")
+    found = forecast(prepared.record).model_copy(
+        update={"estimate": estimate(prepared.record.spec, prepared.rows, prepared.encoded, request.where)}
+    )
     display.close()
-    found = forecast(record)
     click.echo(found.model_dump_json() if as_json else "\n".join(found.lines()))
     return 0
 

@@ -8,11 +8,15 @@ from producer.table.parts import Part, list_parts, sweep
 from producer.table.planned import Planned, load_plan, save_plan
 from producer.table.read import read
 from producer.table.state import TableState, open_table, read_record
+from producer.table.twins import NO_TWINS, TwinCounts, TwinFiles, count_twins, write_twins
 
 __all__ = [
+    "NO_TWINS",
     "Part",
     "Planned",
     "TableState",
+    "TwinCounts",
+    "TwinFiles",
     "Version",
     "check_base",
     "check_covered",
@@ -20,6 +24,7 @@ __all__ = [
     "commit",
     "committed_version",
     "committed_versions",
+    "count_twins",
     "history",
     "list_parts",
     "load_plan",
@@ -29,4 +34,5 @@ __all__ = [
     "save_plan",
     "spec_changes",
     "sweep",
+    "write_twins",
 ]

@@ -22,6 +22,7 @@ from producer.survey import survey
 from producer.table import check_base, check_covered, commit, history, list_parts, open_table, read, save_plan
 from producer.table.compact import compact
 from producer.table.log import live_files, open_log
+from producer.twins import copy_vectors, find_twins, save_twins, twins_of
 from producer.verify import verify
 from schemas.errors import RunFailed, TableError
 from schemas.footer import read_footer
@@ -55,32 +56,44 @@ def begun(table, rows_of, run, *, mode="upsert", **changes):
         base_version=None if state is None else state.version,
         **changes,
     )
-    if state is None or mode == "replace":
-        return record
-    record, planned = made_plan(record, rows_of, state)
-    if record.step is not None:
-        save_plan(record, planned)
+    wanted = None
+    if state is not None and mode != "replace":
+        record, planned = made_plan(record, rows_of, state)
+        if record.step is not None:
+            save_plan(record, planned)
+            wanted = planned.embed
+    record, twins = find_twins(record, rows_of, wanted, state)
+    if twins is not None:
+        save_twins(record, twins)
     return record
 
 
 def worked(record, source, *, per_job=3):
     """Write the parts of a run as workers would."""
-    texts = []
-    for job in cut(to_embed(record, source), limits=JobLimits(rows=per_job)):
+    ids = []
+    for job in cut(to_embed(record, source, twins_of(record, source)), limits=JobLimits(rows=per_job)):
         receipt = a_receipt(record, job.job).model_copy(update={"source": job.source})
         write_part(job.rows, encoded(job.rows), record=record, receipt=receipt)
-        texts += job.rows.column("id").to_pylist()
-    return texts
+        ids += job.rows.column("id").to_pylist()
+    return ids
+
+
+def finish(record, source):
+    """Copy what is copied and commit; gives the files of twins."""
+    twins = copy_vectors(record, source, twins_of(record, source))
+    commit(record, list_parts(record.table, record.run), twins)
+    return twins
 
 
 def ran(table, source, run, **options):
-    """One whole run; gives the ids that were embedded."""
+    """One whole run; gives the ids that got a vector."""
     record = begun(table, source, run, **options)
     if record.unchanged:
         return []
     ids = worked(record, source)
-    commit(record, list_parts(record.table, record.run))
-    return ids
+    twins = finish(record, source)
+    paths = [os.path.join(record.table, file.path) for file in twins.files]
+    return ids + [id_ for path in paths for id_ in pq.read_table(path).column("id").to_pylist()]
 
 
 def held(table, version=None):
