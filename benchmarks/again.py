@@ -104,7 +104,9 @@ def shuffled(rows: pa.Table) -> pa.Table:
 def repeating(rows: pa.Table) -> pa.Table:
     """Three of ten rows with the text of one far away from them."""
     texts = rows.column("text").to_pylist()
-    repeated = [texts[at // 2] if at % 10 < 3 else text for at, text in enumerate(texts)]
+    far = len(texts) // 20 * 10
+    donors = ((at + far) // 10 * 10 + 3 + at % 10 for at in range(len(texts)))
+    repeated = [texts[donor % len(texts)] if at % 10 < 3 else texts[at] for at, donor in enumerate(donors)]
     return rows.set_column(1, "text", pa.array(repeated, pa.string()))
 
 

@@ -1,27 +1,23 @@
 """Turns a request into the record of a run: everything that can be refused is refused here, before any work."""
 
-import os
 import secrets
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
-from producer import records
-from producer.bits import Bits
 from producer.broker import connect
 from producer.chunk.chunked import Chunked
-from producer.chunk.cuts import Cuts
 from producer.cutting import as_recorded, cuts_of
 from producer.display import Display
 from producer.ledger import Ledger
 from producer.model import resolve_model
 from producer.plan import made_plan
+from producer.prepared import Prepared
 from producer.request import EmbedRequest
 from producer.source import Corpus, open_source, pinned, pinned_as
 from producer.survey import survey
-from producer.table import Planned, TableState, check_covered, check_table, read_record, save_plan
-from producer.twins import find_twins, save_twins
+from producer.table import Planned, TableState, check_covered, check_table, read_record
+from producer.twins import find_twins
 from schemas.arrow import kept_fields, part_schema
 from schemas.errors import UsageError
 from schemas.files.address import normal
@@ -54,33 +50,9 @@ def recorded(request: EmbedRequest) -> RunRecord | None:
 
 def begin(request: EmbedRequest, display: Display) -> RunRecord:
     """Check the broker, the source, the model and the table, and write the record of a new run."""
-    record, planned, twins, cuts, _ = prepare(request, display)
-    if cuts is not None:
-        cuts.save(os.path.join(record.table, record.cuts_path))
-    if planned is not None:
-        save_plan(record, planned)
-    if twins is not None:
-        save_twins(record, twins)
-    records.save(record)
-    return record
-
-
-class Prepared(NamedTuple):
-    """A run as it would be: its record, which rows would get vectors or go, the twins, and where texts are cut."""
-
-    record: RunRecord
-    planned: Planned | None
-    twins: Bits | None
-    cuts: Cuts | None
-    rows: Corpus
-
-    @property
-    def encoded(self) -> Bits:
-        """The rows that would go through the model; `rows` is what they are numbers of."""
-        if self.record.unchanged:
-            return Bits(self.record.rows)
-        wanted = Bits.all(self.record.rows) if self.planned is None else self.planned.embed
-        return wanted if self.twins is None else wanted.without(self.twins)
+    prepared = prepare(request, display)
+    prepared.save()
+    return prepared.record
 
 
 def prepare(request: EmbedRequest, display: Display) -> Prepared:
