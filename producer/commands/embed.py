@@ -11,8 +11,7 @@ from producer.carry_out import carry_out
 from producer.commands.options import model_from, model_options, stderr_display, where_from, where_options
 from producer.commands.outcome import finish
 from producer.display import Display
-from producer.estimate import estimate
-from producer.forecast import forecast
+from producer.forecast import estimate, forecast, lines
 from producer.request import EmbedRequest, Where
 from producer.start import begin, prepare, recorded
 from schemas.errors import UsageError
@@ -113,7 +112,7 @@ def _dry_run(request: EmbedRequest, display: Display, *, as_json: bool) -> int:
         update={"estimate": estimate(prepared.record.spec, prepared.rows, prepared.encoded, request.where)}
     )
     display.close()
-    click.echo(found.model_dump_json() if as_json else "\n".join(found.lines()))
+    click.echo(found.model_dump_json() if as_json else "\n".join(lines(found)))
     return 0
 
 

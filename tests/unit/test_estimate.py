@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from producer import estimate as estimating
-from producer import sampling, side_door
+from producer import side_door
 from producer.bits import Bits
-from producer.estimate import estimate
+from producer.forecast import cost, estimate, sampling
+from producer.forecast.sampling import mean_of, sample, share_of
 from producer.request import Where
-from producer.sampling import mean_of, sample, share_of
 from schemas.errors import ModelError
 from schemas.spec import Module
 from tests.unit.parts import a_spec
@@ -37,7 +36,7 @@ def spec(tmp_path):
 
 
 def only(monkeypatch, *installed):
-    monkeypatch.setattr(estimating, "find_spec", lambda name: name in installed or None)
+    monkeypatch.setattr(cost, "find_spec", lambda name: name in installed or None)
 
 
 def test_without_torch_the_tokenizer_counts_and_the_time_is_unknown(source, spec, monkeypatch):

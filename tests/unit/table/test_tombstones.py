@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producer.forecast import forecast
+from producer.forecast import lines as words
 from producer.plan import to_embed
 from producer.table import check_base, check_covered, commit, history, list_parts, open_table
 from schemas.errors import TableError
@@ -58,7 +59,7 @@ def test_only_tombstones_need_no_job_and_are_counted(table, tmp_path):
     record = begun(table, source, "run-2")
     assert (record.rows, record.tombstones, record.source_rows, record.rows_to_embed) == (0, 3, 3, 0)
     assert (record.changes.absent, record.changes.buried, record.changes.deleted) == (10, 2, 2)
-    told = "\n".join(forecast(record).lines())
+    told = "\n".join(words(forecast(record)))
     assert "2 rows of the table would be deleted" in told
     assert "3 rows of the source are tombstones, for 2 rows of the table" in told
     assert "8 rows of the table are not in the source: they would stay" in told

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from producer import side_door
 from producer.bits import Bits
 from producer.embedded.workers import gpu_count, usable_cores, worker_env
+from producer.forecast.sampling import mean_of, sample, share_of
 from producer.model import model_folder
 from producer.request import Where
-from producer.sampling import mean_of, sample, share_of
 from producer.source import Rows
 from schemas.errors import VecmillError
 from schemas.record import Record

@@ -1,11 +1,7 @@
 """What a run would do, from its record alone: `embed --dry-run`. Begins nothing and writes nothing."""
 
-from collections.abc import Iterator
-
-from rich.filesize import decimal
-
-from producer.estimate import Estimate
 from producer.explain import steps
+from producer.forecast.cost import Estimate
 from producer.table import open_table, spec_changes
 from producer.table.log import live_files, open_log
 from schemas.record import Record
@@ -62,50 +58,6 @@ class Forecast(Record):
     store: Store
     kept: tuple[str, ...]
     estimate: Estimate | None = None
-
-    def lines(self) -> Iterator[str]:
-        """For a person."""
-        rows = f"{self.rows:,} rows" + (f", cut them into {self.chunks:,} chunks" if self.cut else "")
-        yield f"nothing was done. embed would read {rows} and embed {self.embedded:,} of them"
-        if self.twins:
-            yield f"    {self.twins:,} of these come again, or have a vector under another id: they are not encoded"
-        yield from self._about_table()
-        if self.spec_changes:
-            yield "vectors would be made otherwise than those of the table:"
-            yield from (f"    {line}" for line in self.spec_changes)
-        if self.embedded:
-            kind = f"{self.store}, {self.dims} dimensions"
-            jobs = "1 job" if self.jobs == 1 else f"{self.jobs:,} jobs"
-            yield f"about {decimal(self.output_bytes)} of vectors ({kind}), {jobs}"
-        if self.rewritten_bytes:
-            yield f"up to {decimal(self.rewritten_bytes)} is copied, of files that lose rows"
-        if self.estimate is not None:
-            yield from self.estimate.lines()
-        if self.kept and self.reused:
-            yield f"kept columns are not compared: {', '.join(self.kept)} of reused rows would stay as they are"
-        yield f"what happens to a text ({self.model}, fingerprint {self.fingerprint[:12]}, computed in {self.dtype}):"
-        yield from self.what_happens
-
-    def _about_table(self) -> Iterator[str]:
-        if self.version is None:
-            yield f"{self.table} would get its first version"
-            return
-        if not self.commits:
-            yield f"nothing has changed since version {self.version} of {self.table}: there would be no new version"
-        else:
-            yield f"{self.table}, now at version {self.version}, would get a new one:"
-        if self.mode == "replace":
-            yield "    all of it would be made anew, whatever it holds (--mode replace)"
-            return
-        anew = "; all of them are embedded, since vectors are made otherwise" if self.anew else ""
-        yield f"    {self.new:,} rows are new, {self.changed:,} changed, {self.reused:,} stay as they are{anew}"
-        if self.deleted:
-            yield f"    {self.deleted:,} rows of the table would be deleted"
-        if self.tombstones:
-            yield f"    {self.tombstones:,} rows of the source are tombstones, for {self.buried:,} rows of the table"
-        if self.mode == "upsert" and self.absent > self.buried:
-            left = self.absent - self.buried
-            yield f"    {left:,} rows of the table are not in the source: they would stay (--mode sync deletes them)"
 
 
 def forecast(record: RunRecord) -> Forecast:
