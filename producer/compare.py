@@ -57,7 +57,8 @@ def compare(source: Keys, version: Keys, *, source_rows: int, version_rows: int)
             new += len(here) - here.null_count - known
         return Difference(embed, absent, new, changed)
 
-    return join(_DIFFERING, {"source": source, "version": version}, collect)
+    streams = {"source": source, "version": version}
+    return join(_DIFFERING, streams, collect, rows=max(source_rows, version_rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ the disk first, and joined in shares.
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 import duckdb
@@ -18,6 +19,7 @@ from schemas.errors import VecmillError
 
 #: What a join is tried with at first: it does for some millions of keys.
 _FIRST_LIMIT = "64MB"
+_MOST_AT_ONCE = 4_000_000
 #: Tried in turn for shares; ids that are hundreds of characters long need more.
 _SHARE_LIMITS = ("64MB", "128MB", "512MB", "8GB")
 #: What names a chunk, its row number in whatever it comes from, and the hash of its text.
@@ -47,18 +49,19 @@ def join(
     collect: Callable[[Iterator[pa.RecordBatch]], T],
     *,
     by: Literal["id", "hash"] = "id",
+    rows: int = 0,
 ) -> T:
     """What `collect` makes of the query's answer; all is done again, in another way, where the memory ran out.
 
     The query may be asked of the keys in shares, and its answers put together: so what it joins or groups by must be
-    `by`, or more than that. It reads each stream once.
+    `by`, or more than that. It reads each stream once. `rows`: how many one has, where that is known.
     """
     with tempfile.TemporaryDirectory(prefix="vecmill-join-") as folder:
-        try:
-            return _at_once(folder, query, streams, collect)
-        except duckdb.OutOfMemoryException:
-            with _connected(folder, _FIRST_LIMIT) as connection:
-                shares = _keep(connection, streams, by)
+        if rows <= _MOST_AT_ONCE:
+            with suppress(duckdb.OutOfMemoryException):
+                return _at_once(folder, query, streams, collect)
+        with _connected(folder, _FIRST_LIMIT) as connection:
+            shares = _keep(connection, streams, by)
         for limit in _SHARE_LIMITS:
             try:
                 with _connected(folder, limit) as connection:

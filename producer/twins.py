@@ -39,6 +39,7 @@ def find_twins(
         [] if not _may_donate(record, state) else live_files(open_log(record.table, record.base_version), record.table)
     )
     rows = source if wanted is None else Changed(source, wanted)
+    rows_wanted = record.rows if wanted is None else wanted.count()
 
     def collect(answer: Iterator[pa.RecordBatch]) -> Bits:
         found = Bits(record.rows)
@@ -47,7 +48,7 @@ def find_twins(
         return found
 
     streams = {"wanted": lambda: keys_of_source(rows, place=False), "version": lambda: keys_of(files, place=False)}
-    found = join(_TWINS, streams, collect, by="hash")
+    found = join(_TWINS, streams, collect, by="hash", rows=rows_wanted)
     if not found.count():
         return record, None
     encoded = (wanted or Bits.all(record.rows)).without(found)
