@@ -36,8 +36,10 @@ class Result(Record):
 
     def lines(self) -> list[str]:
         """The summary as a person reads it."""
-        rate = self.embedded / self.seconds_encode if self.seconds_encode > 0 else 0.0
-        tokens = self.tokens / self.seconds_encode if self.seconds_encode > 0 else 0.0
+        encoded = self.embedded - self.duplicates
+        encoded_tokens = self.batches * self.batch_tokens / self.padding if self.padding else self.tokens
+        rate = encoded / self.seconds_encode if self.seconds_encode > 0 else 0.0
+        tokens = encoded_tokens / self.seconds_encode if self.seconds_encode > 0 else 0.0
         lines = [
             f"version {self.version} of {self.table} holds {self.chunks:,} vectors of {self.dims} dimensions",
             f"  {self.rows:,} rows: {self.embedded:,} embedded, {self.reused:,} reused; "
@@ -49,7 +51,7 @@ class Result(Record):
             lines.append(
                 f"  {_counted(self.duplicates, 'text')} had a vector already, or came again: one encoding was enough"
             )
-        if not self.embedded:
+        if not encoded:
             return [*lines, *self._losses()]
         lines.append(
             f"  {self.seconds:,.1f} s in all, {self.seconds_encode:,.1f} s encoding: "

@@ -100,6 +100,7 @@ def prepare(request: EmbedRequest, display: Display) -> Prepared:
         record, planned = _compared(record, rows, state, display)
     if record.unchanged:
         return Prepared(record, planned, None, cuts, rows)
+    display.say("looking for texts that come again, or have a vector in the table")
     record, twins = find_twins(record, rows, None if planned is None else planned.embed, state)
     record = record.model_copy(update={"job_rows": _job_rows(record.rows_to_embed)})
     return Prepared(record, planned, twins, cuts, rows)
