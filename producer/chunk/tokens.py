@@ -25,7 +25,7 @@ def tokenizer_of(folder: Path, spec: Spec) -> Tokenizer:
     if not path.exists() or "message" in first.config:
         why = "puts texts into messages" if path.exists() else "has no tokenizer.json"
         raise ModelError(
-            f"the model {spec.model} {why}, so chunks cannot be measured", way_out="cut the texts beforehand"
+            f"the model {spec.model} {why}, so texts cannot be measured", way_out="cut the texts beforehand"
         )
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_truncation()

@@ -46,7 +46,10 @@ def test_it_says_what_is_then_done(vecmill: Processes, server: RedisServer, tiny
     assert first["output_bytes"] == 300 * 32 * 4
     estimate = first["estimate"]
     assert (estimate["sample"], estimate["tokens_error"], estimate["unknown"]) == (300, 0, "")
-    assert (estimate["tokens"], estimate["truncated"] * 300) == (done["tokens"], pytest.approx(done["truncated"]))
+    assert (estimate["tokens"], estimate["truncated"] * 300) == (
+        done["tokens"],
+        pytest.approx(done["truncated"], abs=0.01),
+    )
     assert estimate["tokens_per_second"] > 0
     assert 0 < estimate["hours"] <= estimate["worker_hours"]
     assert (estimate["device"], estimate["dtype"]) == ("cpu", "float32")
