@@ -1,14 +1,11 @@
 """Carries a recorded run to its commit, wherever it stands: new, half done, all done, or committed already."""
 
-import fcntl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from hashlib import blake2b
-from pathlib import Path
 
-from producer import records
+from producer.alone import alone
 from producer.broker import OUTAGE, Broker
 from producer.calibrate import calibrated
 from producer.display import Display
@@ -21,8 +18,6 @@ from producer.result import Result
 from producer.start import check_source
 from producer.table import check_base, commit, committed_version, count_twins, list_parts, open_table, sweep
 from producer.twins import copy_vectors, twins_of
-from schemas.errors import RunFailed
-from schemas.files.address import is_remote
 from schemas.receipt import Receipt, Totals
 from schemas.run import RunRecord
 
@@ -91,7 +86,7 @@ def open_broker(record: RunRecord, where: Where) -> Iterator[Broker]:
         finally:
             broker.close()
         return
-    with _alone(record), LocalCluster(record, workers=where.workers, device=where.device) as cluster:
+    with alone(record), LocalCluster(record, workers=where.workers, device=where.device) as cluster:
         broker = Broker(cluster.url, cluster)
         try:
             yield broker
@@ -138,27 +133,3 @@ def result(record: RunRecord, *, seconds: float) -> Result:
         dims=record.spec.dims,
         fingerprint=record.spec.fingerprint,
     )
-
-
-@contextmanager
-def _alone(record: RunRecord) -> Iterator[None]:
-    """Two embedded runs of one id would not see each other's Redis, so they meet at a lock file."""
-    path = _lock_path(record)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunFailed(
-                f"run {record.run} is running in another process on this machine",
-                way_out="wait for it, or end it and resume",
-            ) from error
-        yield
-
-
-def _lock_path(record: RunRecord) -> Path:
-    """Beside the run's record, or among this user's notes: an object store has no locks, and needs none to be right."""
-    if not is_remote(record.table):
-        return Path(record.table) / "_runs" / f".{record.run}.lock"
-    table = blake2b(record.table.encode(), digest_size=8).hexdigest()
-    return records.state_folder() / "locks" / f"{table}-{record.run}.lock"
