@@ -21,11 +21,13 @@ from schemas.errors import UsageError
 from schemas.files import read_bytes, written
 from schemas.run import RunRecord, Twins
 
-#: All but the first of the rows that share a text, and all whose text has a vector in the version.
+#: All but the first of the rows that share a text, and all whose text has a vector in the version. The version passes
+#: by and is not what is held: it may be large, and what is needed little.
 _TWINS = """
     WITH needed AS MATERIALIZED (SELECT wanted.at AS row, wanted.hash AS hash FROM wanted WHERE hash IS NOT NULL),
+    known AS (SELECT DISTINCT version.hash AS hash FROM version SEMI JOIN needed ON version.hash = needed.hash),
     shared AS (SELECT hash, min(needed.row) AS donor FROM needed GROUP BY hash HAVING count(*) > 1)
-    SELECT needed.row AS twin FROM needed SEMI JOIN version ON needed.hash = version.hash
+    SELECT needed.row AS twin FROM needed SEMI JOIN known ON needed.hash = known.hash
     UNION ALL
     SELECT needed.row AS twin FROM needed JOIN shared ON needed.hash = shared.hash WHERE needed.row > shared.donor
 """

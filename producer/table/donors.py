@@ -13,9 +13,12 @@ from producer.table.log import LiveFile
 from schemas.errors import TableError
 
 _DONORS = """
-    SELECT twins.at AS twin, shared.donor AS donor
-    FROM twins JOIN (SELECT hash, min(donors.at) AS donor FROM donors GROUP BY hash) AS shared
-    ON twins.hash = shared.hash
+    WITH lacking AS MATERIALIZED (SELECT twins.at AS twin, twins.hash AS hash FROM twins),
+    shared AS (
+        SELECT donors.hash AS hash, min(donors.at) AS donor
+        FROM donors SEMI JOIN lacking ON donors.hash = lacking.hash GROUP BY donors.hash
+    )
+    SELECT lacking.twin AS twin, shared.donor AS donor FROM lacking JOIN shared ON lacking.hash = shared.hash
 """
 #: What a text alone decides.
 COPIED = ("n_tokens", "truncated", "embedding")
@@ -39,7 +42,8 @@ def find_donors(aside: pa.Table, donors: Sequence[LiveFile]) -> npt.NDArray[np.i
             found[batch.column("twin").to_numpy()] = batch.column("donor").to_numpy()
         return found
 
-    return join(_DONORS, {"twins": keys, "donors": lambda: keys_of(donors, place=False)}, collect, by="hash")
+    streams = {"twins": keys, "donors": lambda: keys_of(donors, place=False)}
+    return join(_DONORS, streams, collect, by="hash", rows=len(aside))
 
 
 def copies(
