@@ -76,7 +76,10 @@ def prepare(request: EmbedRequest, display: Display) -> Prepared:
     display.say(f"reading {len(source.files)} file(s) to count the rows and check the ids")
     counted = survey(source)
     if counted.rows == 0 and (state is None or request.mode == "replace"):
-        raise UsageError("every row of the source is a tombstone, so no row would be in the table")
+        raise UsageError(
+            "every row of the source is a tombstone, so there would be no row in the table",
+            way_out="--to a table that has rows to delete; to go on without any, remove its folder",
+        )
     cuts = cuts_of(source, request.source, spec)
     record = RunRecord(
         run=request.run_id or _new_run_id(),

