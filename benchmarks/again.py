@@ -35,6 +35,7 @@ Change = Callable[[pa.Table], pa.Table]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES), metavar="CASE")
     parser.add_argument("--chart", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="vecmill-again-") as folder:
@@ -44,7 +45,7 @@ def main() -> None:
         server.start()
         stub = subprocess.Popen([sys.executable, "-m", "benchmarks.stub_worker", server.url])
         try:
-            runs = [one(name, change, work, server.url) for name, change in CASES.items()]
+            runs = [one(name, CASES[name], work, server.url) for name in options.cases]
         finally:
             stub.terminate()
             stub.wait()
@@ -59,7 +60,7 @@ def one(name: str, change: Change, work: Path, url: str) -> dict[str, Any]:
     corpus = work / "corpus.parquet"
     pq.write_table(change(pq.read_table(corpus)), corpus)
     before, spent, began = files(work), cpu_of_children(), time.monotonic()
-    result = _embed(corpus, work, url, "--mode", "sync")
+    result = _embed(corpus, work, url, "--mode", "replace" if name in ANEW else "sync")
     seconds, spent = time.monotonic() - began, cpu_of_children() - spent
     after = files(work)
     run = {
@@ -68,7 +69,7 @@ def one(name: str, change: Change, work: Path, url: str) -> dict[str, Any]:
         "cpu_seconds": round(spent, 1),
         "peak_mib": round(int((work / "peak").read_text()) / 1024, 1),
         "bytes_written": sum(size for path, size in after.items() if path not in before),
-        **{key: result[key] for key in ("version", "embedded", "reused", "deleted")},
+        **{key: result[key] for key in ("version", "embedded", "duplicates", "reused", "deleted")},
     }
     print(json.dumps(run), file=sys.stderr)
     return run
@@ -100,6 +101,20 @@ def shuffled(rows: pa.Table) -> pa.Table:
     return rows.take(pa.array(np.random.default_rng(7).permutation(len(rows))))
 
 
+def repeating(rows: pa.Table) -> pa.Table:
+    """Three of ten rows with the text of one far away from them."""
+    texts = rows.column("text").to_pylist()
+    far = len(texts) // 20 * 10
+    donors = ((at + far) // 10 * 10 + 3 + at % 10 for at in range(len(texts)))
+    repeated = [texts[donor % len(texts)] if at % 10 < 3 else texts[at] for at, donor in enumerate(donors)]
+    return rows.set_column(1, "text", pa.array(repeated, pa.string()))
+
+
+def renamed(rows: pa.Table) -> pa.Table:
+    """The same texts under other ids."""
+    return rows.set_column(0, "id", pa.array([f"new-{id_}" for id_ in rows.column("id").to_pylist()], pa.string()))
+
+
 def a_tenth_less(rows: pa.Table) -> pa.Table:
     """Without every tenth row."""
     return rows.filter(pa.array(np.arange(len(rows)) % 10 != 0))
@@ -113,7 +128,11 @@ CASES: dict[str, Change] = {
     "10% changed": changed(10),
     "reshuffled": shuffled,
     "10% deleted": a_tenth_less,
+    "other ids": renamed,
+    "30% repeats, all anew": repeating,
 }
+#: Runs that take nothing from the table.
+ANEW = {"30% repeats, all anew"}
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ __all__ = ["embed", "read"]
 def embed(source: str | Path | Sequence[str | Path], *, model: str | Path, to: str | Path, **options: Any) -> Result:
     """Embed files, folders or globs into the table `to`, and return what came of it.
 
-    `options` are those of `vecmill embed`, with underscores: `id_column`, `text_column`, `keep` (a list),
-    `keep_text`, `limit`, `format`; `revision`, `prompt`, `prompt_name`, `task`, `pooling`, `normalize`, `dims`,
-    `max_tokens`, `dtype`, `trust_remote_code`; `store`, `mode`, `on_truncate`, `run_id`; `broker` (None: embedded),
-    `workers`, `device`.
+    `options` are those of `vecmill embed`, with underscores: `id_column`, `text_column`, `deleted_column`, `keep`
+    (a list), `keep_text`, `limit`, `format`; `revision`, `prompt`, `prompt_name`, `task`, `pooling`, `normalize`,
+    `dims`, `max_tokens`, `dtype`, `trust_remote_code`; `store`, `mode`, `on_truncate`, `run_id`; `broker` (None:
+    embedded), `workers`, `device`.
 
     Raises `schemas.errors.VecmillError` or one of its kinds; an unknown option is a `UsageError`.
     """

@@ -14,6 +14,15 @@ class Bits:
         self._bytes = np.zeros(-(-size // 8), np.uint8)
 
     @classmethod
+    def all(cls, size: int) -> Self:
+        """Every row number."""
+        bits = cls(size)
+        bits._bytes[:] = 0xFF
+        if size % 8:
+            bits._bytes[-1] = (1 << size % 8) - 1
+        return bits
+
+    @classmethod
     def read(cls, data: bytes, size: int) -> Self:
         """A set that was kept as bytes; raises ValueError where these are not as many as it has."""
         bits = cls(size)
@@ -29,6 +38,10 @@ class Bits:
     def without(self, other: Self) -> Self:
         """Those that are not in another set of as many rows."""
         return self.read((self._bytes & ~other._bytes).tobytes(), self.size)
+
+    def plus(self, other: Self) -> Self:
+        """Those in either of two sets of as many rows."""
+        return self.read((self._bytes | other._bytes).tobytes(), self.size)
 
     def among(self, first: int, count: int) -> npt.NDArray[np.int64]:
         """Which of the rows from `first` on are in the set, counted from `first`."""

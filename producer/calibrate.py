@@ -89,6 +89,7 @@ def _sample_record(record: RunRecord, rows: int) -> RunRecord:
         "source": record.source.model_copy(update={"keep": (), "keep_text": False, "chunk_tokens": None}),
         "store": "float32",
         "rows": rows,
+        "twins": None,
         "job_rows": _JOB_ROWS,
         "sample_of": record.run,
     }

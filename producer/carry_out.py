@@ -1,14 +1,11 @@
 """Carries a recorded run to its commit, wherever it stands: new, half done, all done, or committed already."""
 
-import fcntl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from hashlib import blake2b
-from pathlib import Path
 
-from producer import records
+from producer.alone import alone
 from producer.broker import OUTAGE, Broker
 from producer.calibrate import calibrated
 from producer.display import Display
@@ -21,9 +18,8 @@ from producer.plan import to_embed
 from producer.request import Where
 from producer.result import Result
 from producer.start import check_source
-from producer.table import check_base, commit, committed_version, list_parts, open_table, sweep
-from schemas.errors import RunFailed
-from schemas.files.address import is_remote
+from producer.table import check_base, commit, committed_version, count_twins, list_parts, open_table, sweep
+from producer.twins import copy_vectors, twins_of
 from schemas.receipt import Receipt, Totals
 from schemas.run import RunRecord
 
@@ -45,17 +41,24 @@ def carry_out(record: RunRecord, where: Where, display: Display) -> Result:
 def _do(record: RunRecord, where: Where, display: Display) -> None:
     check_base(record)
     source = check_source(record)
-    rows = to_embed(record, source)
+    twins = twins_of(record, source)
+    rows = to_embed(record, source, twins)
+
+    def publish() -> None:
+        if record.twins is not None:
+            display.say(f"copying the vectors of {record.twins.rows:,} rows whose text has one")
+        commit(record, list_parts(record.table, record.run), copy_vectors(record, source, twins))
+
     if record.rows_to_embed == 0:
-        # Only deletions: no queue and no worker is needed for them.
-        commit(record, [])
+        # Only deletions, and texts that have vectors: no queue and no worker is needed for them.
+        publish()
         _close_ledger(record, where)
         return
     with open_broker(record, where) as broker, Place(broker.ledger(record.run), display) as place:
         record = calibrated(record, source, broker, display=display, place=place)
         parts = partial(receipts, record)
         Driver(record, rows, broker=broker, display=display, place=place, parts=parts).run()
-        commit(record, list_parts(record.table, record.run))
+        publish()
         sweep(record.table, record.run)
         # The table says so already; a Redis that is away at this moment makes no failure of it.
         with suppress(*OUTAGE):
@@ -86,7 +89,7 @@ def open_broker(record: RunRecord, where: Where) -> Iterator[Broker]:
             broker.close()
         return
     crew = crew_here(device=where.device, wanted=where.workers, weight_bytes=weight_bytes(record.spec))
-    with _alone(record), LocalCluster(record, crew=crew, device=where.device) as cluster:
+    with alone(record), LocalCluster(record, crew=crew, device=where.device) as cluster:
         broker = Broker(cluster.url, cluster)
         try:
             yield broker
@@ -105,6 +108,7 @@ def result(record: RunRecord, *, seconds: float) -> Result:
     totals = Totals()
     for receipt in receipts(record).values():
         totals = totals.plus(receipt)
+    twins = count_twins(record.table, record.run)
     table = open_table(record.table)
     encode = (totals.last_durable - totals.first_claim) if totals.first_claim and totals.last_durable else 0.0
     return Result(
@@ -113,13 +117,14 @@ def result(record: RunRecord, *, seconds: float) -> Result:
         version=None if table is None else table.version,
         rows=record.source_rows,
         chunks=0 if table is None else table.rows,
-        embedded=totals.rows,
+        embedded=totals.rows + twins.rows,
         reused=0 if record.changes is None else record.changes.reused,
         deleted=0 if record.changes is None else record.changes.deleted,
-        duplicates=totals.duplicates,
-        failed=totals.failed,
-        truncated=totals.truncated,
-        tokens=totals.tokens,
+        tombstones=record.tombstones,
+        duplicates=totals.duplicates + twins.rows,
+        failed=totals.failed + twins.failed,
+        truncated=totals.truncated + twins.truncated,
+        tokens=totals.tokens + twins.tokens,
         padding=totals.padding,
         batches=totals.batches,
         batch_tokens=round(totals.batch_tokens, 1),
@@ -131,27 +136,3 @@ def result(record: RunRecord, *, seconds: float) -> Result:
         dims=record.spec.dims,
         fingerprint=record.spec.fingerprint,
     )
-
-
-@contextmanager
-def _alone(record: RunRecord) -> Iterator[None]:
-    """Two embedded runs of one id would not see each other's Redis, so they meet at a lock file."""
-    path = _lock_path(record)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunFailed(
-                f"run {record.run} is running in another process on this machine",
-                way_out="wait for it, or end it and resume",
-            ) from error
-        yield
-
-
-def _lock_path(record: RunRecord) -> Path:
-    """Beside the run's record, or among this user's notes: an object store has no locks, and needs none to be right."""
-    if not is_remote(record.table):
-        return Path(record.table) / "_runs" / f".{record.run}.lock"
-    table = blake2b(record.table.encode(), digest_size=8).hexdigest()
-    return records.state_folder() / "locks" / f"{table}-{record.run}.lock"

@@ -28,6 +28,10 @@ _LEFT_BEHIND = """
 """
 
 
+#: Of the chunks that the source lacks, those that it has a tombstone for.
+_BURIED = "SELECT version.at AS at FROM version SEMI JOIN tombstones ON version.id = tombstones.id"
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Row numbers of the source that are new or changed, and row numbers of the version that the source lacks."""
@@ -53,7 +57,8 @@ def compare(source: Keys, version: Keys, *, source_rows: int, version_rows: int)
             new += len(here) - here.null_count - known
         return Difference(embed, absent, new, changed)
 
-    return join(_DIFFERING, {"source": source, "version": version}, collect)
+    streams = {"source": source, "version": version}
+    return join(_DIFFERING, streams, collect, rows=max(source_rows, version_rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,18 @@ def left_behind(firsts: Keys, lacking: Keys, version_rows: int) -> LeftBehind:
         return LeftBehind(cut_off, unreadable)
 
     return join(_LEFT_BEHIND, {"source": firsts, "version": lacking}, collect)
+
+
+def buried(tombstones: Keys, lacking: Keys, version_rows: int) -> Bits:
+    """The `lacking` chunks of a version whose ids have tombstones."""
+
+    def collect(answer: Iterator[pa.RecordBatch]) -> Bits:
+        found = Bits(version_rows)
+        for batch in answer:
+            found.add(_numbers(batch.column("at")))
+        return found
+
+    return join(_BURIED, {"version": lacking, "tombstones": tombstones}, collect)
 
 
 def _numbers(column: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":

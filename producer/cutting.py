@@ -7,7 +7,7 @@ from pathlib import Path
 from producer.chunk.chunked import Chunked
 from producer.chunk.cuts import Cuts, cut_all, load_cuts
 from producer.model import model_folder
-from producer.source import Rows, Source
+from producer.source import Corpus, Source
 from schemas.errors import UsageError
 from schemas.run import RunRecord, SourceOptions
 from schemas.spec import Spec
@@ -35,7 +35,7 @@ def cuts_of(source: Source, options: SourceOptions, spec: Spec) -> Cuts | None:
     return cut_all(source, splitter)
 
 
-def as_recorded(record: RunRecord, source: Source) -> Rows:
+def as_recorded(record: RunRecord, source: Source) -> Corpus:
     """The rows that the jobs of a run are cut from: those of the source, or their chunks as they were cut at first."""
     if record.chunking is None:
         return source

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from producer.bits import Bits
-from producer.compare import compare, left_behind
+from producer.compare import buried, compare, left_behind
 from producer.join import KEYS, placed
-from producer.source import START, Cursor, Rows, SourceBatch
+from producer.source import START, Corpus, Cursor, Rows, SourceBatch
 from producer.table import Planned, TableState, load_plan, open_table, save_plan
 from producer.table.keys import count_rows, keys_of
 from producer.table.log import LiveFile, live_files, open_log
@@ -22,7 +22,7 @@ from schemas.run import Changes, RunRecord
 from schemas.text import text_hash
 
 
-def made_plan(record: RunRecord, source: Rows, state: TableState) -> tuple[RunRecord, Planned]:
+def made_plan(record: RunRecord, source: Corpus, state: TableState) -> tuple[RunRecord, Planned]:
     """The record with what it changes, and which rows these are; vectors of another fingerprint are all made anew."""
     files = live_files(open_log(record.table, state.version), record.table)
     base_rows = sum(map(count_rows, files))
@@ -39,6 +39,7 @@ def made_plan(record: RunRecord, source: Rows, state: TableState) -> tuple[RunRe
         changed=record.rows - found.new if anew else found.changed,
         reused=0 if anew else record.rows - found.new - found.changed,
         absent=absent,
+        buried=gone.buried.count(),
         deleted=gone.delete.count(),
         anew=anew,
         end=found.embed.end(),
@@ -49,32 +50,52 @@ def made_plan(record: RunRecord, source: Rows, state: TableState) -> tuple[RunRe
 
 
 class _Gone(NamedTuple):
-    """Rows of the version that the source lacks, and those that the run takes away."""
+    """Rows of the version that the source lacks, of them those with tombstones, and those that the run takes away."""
 
     absent: Bits
+    buried: Bits
     delete: Bits
 
 
-def _gone(record: RunRecord, source: Rows, files: list[LiveFile], lacking: Bits) -> _Gone:
+def _gone(record: RunRecord, source: Corpus, files: list[LiveFile], lacking: Bits) -> _Gone:
     """A text that got shorter leaves chunks behind: its row is still there, so they go in every mode.
 
     The chunks of a row that cannot be read stay, as they do where a text is one chunk.
     """
-    delete = lacking if record.mode == "sync" else Bits(0)
+    dead = _buried(record, source, files, lacking)
     if record.chunking is None or not lacking.count():
-        return _Gone(lacking, delete)
+        return _Gone(lacking, dead, lacking if record.mode == "sync" else dead)
     left = left_behind(lambda: keys_of_source(source, firsts=True), lambda: keys_of(files, only=lacking), lacking.size)
     absent = lacking.without(left.cut_off).without(left.unreadable)
-    return _Gone(absent, left.cut_off if record.mode != "sync" else lacking.without(left.unreadable))
+    return _Gone(absent, dead, left.cut_off.plus(dead) if record.mode != "sync" else lacking.without(left.unreadable))
 
 
-def to_embed(record: RunRecord, source: Rows) -> Rows:
-    """The rows of the source that the run's jobs are cut from."""
+def _buried(record: RunRecord, source: Corpus, files: list[LiveFile], lacking: Bits) -> Bits:
+    if not record.tombstones or not lacking.count():
+        return Bits(lacking.size)
+    return buried(lambda: _keys_of_ids(source.tombstones()), lambda: keys_of(files, only=lacking), lacking.size)
+
+
+def _keys_of_ids(columns: Iterator[pa.Array]) -> Iterator[pa.RecordBatch]:
+    for ids in columns:
+        nothing = [pa.nulls(len(ids), field.type) for field in KEYS]
+        yield pa.RecordBatch.from_arrays([nothing[0], ids, *nothing[2:]], schema=KEYS)
+
+
+def to_embed(record: RunRecord, source: Corpus, twins: Bits | None = None) -> Rows:
+    """The rows of the source that the run's jobs are cut from: those that need a vector, without twins."""
+    wanted = wanted_rows(record, source)
+    if twins is not None:
+        return Changed(source, (wanted or Bits.all(record.rows)).without(twins))
+    return source if wanted is None else Changed(source, wanted)
+
+
+def wanted_rows(record: RunRecord, source: Corpus) -> Bits | None:
+    """The rows of the source that need a vector; None where all do."""
     changes = record.step
     if changes is None:
-        return source
-    planned = load_plan(record, changes) or _made_again(record, source)
-    return Changed(source, planned.embed)
+        return None
+    return (load_plan(record, changes) or _made_again(record, source)).embed
 
 
 class Changed:
@@ -97,22 +118,23 @@ class Changed:
                 return
 
 
-def keys_of_source(source: Rows, *, firsts: bool = False) -> Iterator[pa.RecordBatch]:
+def keys_of_source(source: Rows, *, firsts: bool = False, place: bool = True) -> Iterator[pa.RecordBatch]:
     """The keys of all rows; a row whose text cannot be read has no hash. A chunk that has moved is another one.
 
-    With `firsts` only those of the first chunk of each text.
+    With `firsts` only those of the first chunk of each text. Without `place` a chunk's hash is that of its text alone.
     """
     for batch in source.batches():
         if firsts:
             batch = batch.only(np.flatnonzero(batch.rows.column("chunk").to_numpy() == 0))
         rows = batch.rows
-        at = np.arange(batch.start.total, batch.start.total + rows.num_rows, dtype=np.int64)
-        hashes = [None if text is None else text_hash(text) for text in rows.column("text").to_pylist()]
-        columns = [pa.array(at), rows.column("id"), rows.column("chunk"), placed(rows, pa.array(hashes, pa.binary()))]
+        at = batch.start.total + (np.arange(rows.num_rows) if batch.offsets is None else batch.offsets)
+        texts = [None if text is None else text_hash(text) for text in rows.column("text").to_pylist()]
+        hashes = pa.array(texts, pa.binary())
+        columns = [pa.array(at), rows.column("id"), rows.column("chunk"), placed(rows, hashes) if place else hashes]
         yield pa.RecordBatch.from_arrays(columns, schema=KEYS)
 
 
-def _made_again(record: RunRecord, source: Rows) -> Planned:
+def _made_again(record: RunRecord, source: Corpus) -> Planned:
     """The plan of a run whose file was lost; the version that it was made for must still be there."""
     state = open_table(record.table, record.base_version)
     if state is not None:

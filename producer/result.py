@@ -7,7 +7,7 @@ class Result(Record):
     """The outcome of a run. `version` is the table's Delta version after it; `chunks` the vectors it then holds.
 
     `padding` is tokens computed per token that was encoded; `batch_tokens` and `batch_spread` are mean and coefficient
-    of variation of the tokens that went through the model at once.
+    of variation of the tokens that went through the model at once. `rows` counts the `tombstones` of the source, too.
     """
 
     run: str
@@ -18,6 +18,7 @@ class Result(Record):
     embedded: int
     reused: int
     deleted: int
+    tombstones: int
     duplicates: int
     failed: int
     truncated: int
@@ -35,16 +36,22 @@ class Result(Record):
 
     def lines(self) -> list[str]:
         """The summary as a person reads it."""
-        rate = self.embedded / self.seconds_encode if self.seconds_encode > 0 else 0.0
-        tokens = self.tokens / self.seconds_encode if self.seconds_encode > 0 else 0.0
+        encoded = self.embedded - self.duplicates
+        encoded_tokens = self.batches * self.batch_tokens / self.padding if self.padding else self.tokens
+        rate = encoded / self.seconds_encode if self.seconds_encode > 0 else 0.0
+        tokens = encoded_tokens / self.seconds_encode if self.seconds_encode > 0 else 0.0
         lines = [
             f"version {self.version} of {self.table} holds {self.chunks:,} vectors of {self.dims} dimensions",
             f"  {self.rows:,} rows: {self.embedded:,} embedded, {self.reused:,} reused; "
             f"{self.deleted:,} deleted from the table",
         ]
+        if self.tombstones:
+            lines.append(f"  {_counted(self.tombstones, 'row')} of the source only said that an id is to go")
         if self.duplicates:
-            lines.append(f"  {_counted(self.duplicates, 'text')} came again in the same job and shared one encoding")
-        if not self.embedded:
+            lines.append(
+                f"  {_counted(self.duplicates, 'text')} had a vector already, or came again: one encoding was enough"
+            )
+        if not encoded:
             return [*lines, *self._losses()]
         lines.append(
             f"  {self.seconds:,.1f} s in all, {self.seconds_encode:,.1f} s encoding: "

@@ -1,4 +1,4 @@
-"""Asks the worker's side on this machine for what only it can do: inspect a model, encode a few texts.
+"""Asks the worker's side on this machine for what only it can do: inspect a model, encode a few texts, time it.
 
 The producer imports no torch, so this runs `python -m worker` and speaks JSON and .npy with it.
 """
@@ -7,7 +7,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -62,13 +62,22 @@ def encode(
     return vectors
 
 
-def _ask(verb: str, *arguments: str, request: dict[str, Any] | None = None) -> bytes:
+def measure(spec: Spec, texts: Sequence[str], *, device: str, seconds: float, env: Mapping[str, str]) -> dict[str, Any]:
+    """Tokens of each text, whether it is truncated, and tokens a second of one worker with this environment."""
+    request = {"spec": spec.model_dump(mode="json"), "texts": list(texts), "device": device, "seconds": seconds}
+    facts: dict[str, Any] = json.loads(_ask("measure", request=request, env=env))
+    return facts
+
+
+def _ask(
+    verb: str, *arguments: str, request: dict[str, Any] | None = None, env: Mapping[str, str] | None = None
+) -> bytes:
     if find_spec("torch") is None:
         raise UsageError(f"{verb} needs torch on this machine", way_out="pip install 'vecmill[worker]'")
     # -P: whatever lies in the current folder must not pass for the worker.
     command = [sys.executable, "-P", "-m", "worker", verb, *arguments]
     given = b"" if request is None else json.dumps(request).encode()
-    done = subprocess.run(command, input=given, capture_output=True, check=False)
+    done = subprocess.run(command, input=given, capture_output=True, check=False, env=env)
     if done.returncode:
         error = VecmillError(done.stderr.decode(errors="replace").strip() or f"the worker's {verb} failed")
         error.exit_code = done.returncode

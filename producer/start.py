@@ -5,22 +5,21 @@ import secrets
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
-from producer import records
 from producer.broker import connect
 from producer.chunk.chunked import Chunked
-from producer.chunk.cuts import Cuts
 from producer.cutting import as_recorded, check_cutting, cuts_of
 from producer.display import Display
 from producer.ledger import Ledger
 from producer.model import resolve_model
 from producer.plan import made_plan
+from producer.prepared import Prepared
 from producer.request import EmbedRequest
-from producer.source import Rows, open_source, pinned, pinned_as
+from producer.source import Corpus, open_source, pinned, pinned_as
 from producer.source.refusal import passed_over
 from producer.survey import survey
-from producer.table import Planned, TableState, check_covered, check_table, read_record, save_plan
+from producer.table import Planned, TableState, check_covered, check_table, read_record
+from producer.twins import find_twins
 from schemas.arrow import kept_fields, part_schema
 from schemas.errors import UsageError
 from schemas.files.address import normal
@@ -53,21 +52,9 @@ def recorded(request: EmbedRequest) -> RunRecord | None:
 
 def begin(request: EmbedRequest, display: Display) -> RunRecord:
     """Check the broker, the source, the model and the table, and write the record of a new run."""
-    record, planned, cuts = prepare(request, display)
-    if cuts is not None:
-        cuts.save(os.path.join(record.table, record.cuts_path))
-    if planned is not None:
-        save_plan(record, planned)
-    records.save(record)
-    return record
-
-
-class Prepared(NamedTuple):
-    """A run as it would be: its record, which rows it would embed and delete, and where texts are cut."""
-
-    record: RunRecord
-    planned: Planned | None
-    cuts: Cuts | None
+    prepared = prepare(request, display)
+    prepared.save()
+    return prepared.record
 
 
 def prepare(request: EmbedRequest, display: Display) -> Prepared:
@@ -94,6 +81,11 @@ def prepare(request: EmbedRequest, display: Display) -> Prepared:
     if other:
         display.say(f"passed over, since no reader knows them: {other}")
     counted = survey(source)
+    if counted.rows == 0 and (state is None or request.mode == "replace"):
+        raise UsageError(
+            "every row of the source is a tombstone, so there would be no row in the table",
+            way_out="--to a table that has rows to delete; to go on without any, remove its folder",
+        )
     cuts = cuts_of(source, request.source, spec)
     record = RunRecord(
         run=request.run_id or _new_run_id(),
@@ -104,26 +96,34 @@ def prepare(request: EmbedRequest, display: Display) -> Prepared:
         mode=request.mode,
         on_truncate=request.on_truncate,
         rows=counted.rows if cuts is None else cuts.chunks,
+        tombstones=counted.tombstones,
         source_state=source.state,
-        job_rows=_job_rows(counted.rows if cuts is None else cuts.chunks),
+        job_rows=_FEWEST_ROWS,
         chunking=None if cuts is None else Chunking(rows=counted.rows, digest=cuts.digest),
         base_version=None if state is None else state.version,
         ranges=_ranges(state, spec, request.store),
         created_at=time.time(),
     )
-    if state is None or request.mode == "replace":
-        return Prepared(record, None, cuts)
     rows = source if cuts is None else Chunked(source, cuts)
-    return Prepared(*_compared(record, rows, state, display), cuts)
+    planned = None
+    if state is not None and request.mode != "replace":
+        record, planned = _compared(record, rows, state, display)
+    if record.unchanged:
+        return Prepared(record, planned, None, cuts, rows)
+    display.say("looking for texts that come again, or have a vector in the table")
+    record, twins = find_twins(record, rows, None if planned is None else planned.embed, state)
+    record = record.model_copy(update={"job_rows": _job_rows(record.rows_to_embed)})
+    return Prepared(record, planned, twins, cuts, rows)
 
 
-def _compared(record: RunRecord, source: Rows, state: TableState, display: Display) -> tuple[RunRecord, Planned | None]:
+def _compared(
+    record: RunRecord, source: Corpus, state: TableState, display: Display
+) -> tuple[RunRecord, Planned | None]:
     """The record of a run on a table that has a version, with what it changes."""
     display.say(f"comparing the source with version {state.version} of the table")
     record, planned = made_plan(record, source, state)
-    absent = 0 if record.changes is None else record.changes.absent
-    check_covered(record.table, state=state, spec=record.spec, mode=record.mode, absent=absent)
-    record = record.model_copy(update={"job_rows": _job_rows(record.rows_to_embed)})
+    left = 0 if record.changes is None else record.changes.absent - record.changes.buried
+    check_covered(record.table, state=state, spec=record.spec, mode=record.mode, absent=left)
     return record, planned if record.step is not None and not record.unchanged else None
 
 
@@ -131,7 +131,7 @@ def _job_rows(rows: int) -> int:
     return min(max(-(-rows // _JOBS_AIM), _FEWEST_ROWS), _MOST_ROWS)
 
 
-def check_source(record: RunRecord) -> Rows:
+def check_source(record: RunRecord) -> Corpus:
     """What the jobs of a run are cut from; raises `UsageError` where the source is no longer what it was."""
     source = open_source(record.source)
     if source.state != record.source_state:

@@ -33,9 +33,10 @@ _SAME_ID = f"""
 
 
 class Survey(Record):
-    """What one pass over the source found; rows that cannot be embedded count, too."""
+    """What one pass over the source found; rows that cannot be embedded count, too, tombstones for themselves."""
 
     rows: int
+    tombstones: int = 0
 
 
 def survey(source: Source, *, on_progress: Callable[[int], None] | None = None) -> Survey:
@@ -49,7 +50,8 @@ def survey(source: Source, *, on_progress: Callable[[int], None] | None = None) 
         passing.drain()
     if passing.rows == 0:
         raise no_rows(file.path for file in source.files[:3])
-    return Survey(rows=passing.rows)
+    tombstones = sum(map(len, source.tombstones()))
+    return Survey(rows=passing.rows - tombstones, tombstones=tombstones)
 
 
 class _Passing:

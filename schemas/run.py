@@ -21,13 +21,15 @@ class SourceOptions(Record):
     """Which rows to read, and which of their columns. Paths are files, folders, globs or Delta tables.
 
     With `chunk_tokens` a text is cut into chunks of at most so many tokens, all counted that the model reads;
-    neighbours share up to `chunk_overlap`.
+    neighbours share up to `chunk_overlap`. Rows whose `deleted_column` is true are tombstones: they say that a row is
+    to go, and are no rows to embed.
     """
 
     paths: tuple[str, ...] = Field(min_length=1)
     format: SourceFormat = "auto"
     id_column: str | None = None
     text_column: str | None = None
+    deleted_column: str | None = None
     keep: tuple[str, ...] = ()
     keep_text: bool = False
     limit: int | None = Field(default=None, gt=0)
@@ -46,15 +48,17 @@ class Changes(Record):
     """What a run does to the version that it begins from, found by comparing the source with it before the first job.
 
     Rows of the source are `new`, `changed` (their text is another one, or cannot be read) or `reused`; `absent` are
-    rows of the table that are not in the source, `deleted` those of them that the run takes away. With `anew` all
-    rows are embedded again and the version is replaced. `end` is the place after the last row that is embedded,
-    `base_rows` how many rows the version has, `digest` a hash over which rows are embedded and deleted.
+    rows of the table that are not in the source, `buried` those of them for which it has a tombstone, `deleted` those
+    that the run takes away. With `anew` all rows are embedded again and the version is replaced. `end` is the place
+    after the last row that is embedded, `base_rows` how many rows the version has, `digest` a hash over which rows are
+    embedded and deleted.
     """
 
     new: int = Field(ge=0)
     changed: int = Field(ge=0)
     reused: int = Field(ge=0)
     absent: int = Field(ge=0)
+    buried: int = Field(default=0, ge=0)
     deleted: int = Field(ge=0)
     anew: bool = False
     end: int = Field(ge=0)
@@ -72,16 +76,28 @@ class Changes(Record):
         return not self.anew and self.embed == self.deleted == 0
 
 
+class Twins(Record):
+    """Rows that are not encoded, since their text is: for an earlier row of the run, or for a row of its base version.
+
+    They get a copy of that vector at the end. `end` is the place after the last row that is encoded, `digest` a hash
+    over which rows are twins.
+    """
+
+    rows: int = Field(gt=0)
+    end: int = Field(ge=0)
+    digest: str
+
+
 class RunRecord(Record):
     """What was asked, and all that a worker or a later producer needs to go on with it.
 
-    It lies in `TABLE/_runs/<run>.json` and, while the run lasts, in Redis. `rows` is what the survey
-    counted in the source (chunks, where there is a `chunking`), `source_state` a hash over its files' names, sizes and
-    times, so that a source that changed under a run is noticed; `job_rows` is the most rows a job holds, so that every
-    cut of the same source gives the same jobs; `base_version` is the table's version when the run began.
-    `ranges` are those of the table, for stores that need them: taken from the table, else found before the
-    first job and never changed after that. `sample_of` names the run that a sample is embedded for. `changes` say
-    what is done to that version; None where there is none, or where it is to be replaced whatever it holds.
+    It lies in `TABLE/_runs/<run>.json` and, while the run lasts, in Redis. `rows` is what the survey counted in the
+    source (chunks, where there is a `chunking`) beside its `tombstones`; `source_state` is a hash over its files'
+    names, sizes and times, so that a source that changed under a run is noticed; `job_rows` is the most rows a job
+    holds, so that every cut of the same source gives the same jobs; `base_version` is the table's version when the run
+    began. `ranges` are those of the table, for stores that need them: taken from the table, else found before the first
+    job and never changed after that. `sample_of` names the run that a sample is embedded for. `changes` say what is
+    done to that version; None where there is none, or where it is to be replaced whatever it holds.
     """
 
     format_version: int = FORMAT_VERSION
@@ -93,6 +109,7 @@ class RunRecord(Record):
     mode: Mode = "upsert"
     on_truncate: OnTruncate = "keep"
     rows: int = Field(ge=0)
+    tombstones: int = Field(default=0, ge=0)
     source_state: str
     job_rows: int = Field(gt=0, le=MOST_JOB_ROWS)
     base_version: int | None = None
@@ -100,6 +117,7 @@ class RunRecord(Record):
     sample_of: RunId | None = None
     changes: Changes | None = None
     chunking: Chunking | None = None
+    twins: Twins | None = None
     created_at: float
 
     @property
@@ -118,9 +136,14 @@ class RunRecord(Record):
         return f"_runs/{self.run}.cuts"
 
     @property
+    def twins_path(self) -> str:
+        """Where it is kept which rows are twins, relative to the table."""
+        return f"_runs/{self.run}.twins"
+
+    @property
     def source_rows(self) -> int:
-        """How many rows the source has."""
-        return self.rows if self.chunking is None else self.chunking.rows
+        """How many rows the source has, tombstones counted."""
+        return (self.rows if self.chunking is None else self.chunking.rows) + self.tombstones
 
     @property
     def step(self) -> Changes | None:
@@ -134,12 +157,15 @@ class RunRecord(Record):
 
     @property
     def rows_to_embed(self) -> int:
-        """How many rows its jobs have."""
-        return self.rows if self.step is None else self.step.embed
+        """How many rows its jobs have: all that need a vector, without twins."""
+        wanted = self.rows if self.step is None else self.step.embed
+        return wanted - (0 if self.twins is None else self.twins.rows)
 
     @property
     def end(self) -> int:
         """How far into the source its jobs go, in rows."""
+        if self.twins is not None:
+            return self.twins.end
         return self.rows if self.step is None else self.step.end
 
     @property

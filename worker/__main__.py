@@ -1,14 +1,15 @@
-"""The side door for a process that may not import torch: what a model is, and vectors of a few texts.
+"""The side door for a process that may not import torch: what a model is, vectors of a few texts, and its speed here.
 
 python -m worker inspect MODEL [options] --json
 python -m worker device --device auto
 python -m worker embed < {"spec": ..., "texts": [...], "device": "cpu", "prompt": null, "task": "query"} > vectors.npy
+python -m worker measure < {"spec": ..., "texts": [...], "device": "cpu", "seconds": 3} > facts.json
 """
 
 import argparse
 import json
 import sys
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from schemas.text import EXAMPLE
 from worker.engine import Embedder
 from worker.engine.device import device_name, pick_device, pick_dtype
 from worker.engine.example import follow, model_facts
+from worker.engine.measure import measure
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,15 +49,27 @@ def _device(device: str) -> int:
 
 
 def _embed() -> int:
+    request, spec, texts, device = _asked()
+    side: dict[str, Any] = {"prompt": request.get("prompt"), "task": request.get("task")}
+    np.save(sys.stdout.buffer, Embedder.from_spec(spec, device=device).embed(texts, **side))
+    return 0
+
+
+def _measure() -> int:
+    request, spec, texts, device = _asked()
+    facts = measure(Embedder.from_spec(spec, device=device), texts, seconds=float(request.get("seconds", 3)))
+    sys.stdout.write(json.dumps(facts) + "\n")
+    return 0
+
+
+def _asked() -> tuple[dict[str, Any], Spec, list[str], str]:
+    """The request on stdin, and what each has of it: spec, texts, device."""
     try:
         request = json.load(sys.stdin)
         spec = Spec.model_validate(request["spec"])
-        texts, device = list(request["texts"]), str(request.get("device", "cpu"))
-        side = {"prompt": request.get("prompt"), "task": request.get("task")}
+        return request, spec, list(request["texts"]), str(request.get("device", "cpu"))
     except (ValueError, KeyError, TypeError) as cause:
         raise UsageError(f"no request on stdin: {cause}", way_out='send {"spec": ..., "texts": [...]}') from cause
-    np.save(sys.stdout.buffer, Embedder.from_spec(spec, device=device).embed(texts, **side))
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     device.add_argument("--device", default="auto")
     embed = commands.add_parser("embed", help="vectors of the texts on stdin, as a .npy file on stdout")
     embed.set_defaults(command=_embed)
+    measuring = commands.add_parser("measure", help="tokens of the texts on stdin, and tokens a second here")
+    measuring.set_defaults(command=_measure)
     return parser
 
 

@@ -30,19 +30,26 @@ class Chunked:
         total, chunk = start.total, start.chunk
         for batch in self._rows(start):
             block = ahead.of_rows(batch.rows.num_rows, inside=chunk > 0)
-            yield from self._cut(batch.rows, Cursor(batch.start.file, batch.start.row, total, chunk), block)
+            start = Cursor(batch.start.file, batch.start.row, total, chunk)
+            yield from self._cut(batch.rows, start, _numbers(batch), block)
             total, chunk = total + len(block), 0
 
-    def _cut(self, rows: pa.RecordBatch, start: Cursor, block: Block) -> Iterator[SourceBatch]:
-        """The chunks of some rows, of which the first may begin inside its text."""
+    def tombstones(self) -> Iterator[pa.Array]:
+        """Those of the source: a tombstone takes all chunks of its row away."""
+        return self._source.tombstones()
+
+    def _cut(
+        self, rows: pa.RecordBatch, start: Cursor, numbers: npt.NDArray[np.int64], block: Block
+    ) -> Iterator[SourceBatch]:
+        """The chunks of some rows with their numbers in the file; the first row may begin inside its text."""
         texts = rows.column("text").to_pylist()
         first_of_row = block[:, 0] == 0
         row = np.cumsum(first_of_row) - int(start.chunk == 0)
         last_of_row = np.append(first_of_row[1:], True)
-        ends = np.column_stack([start.row + row + last_of_row, np.where(last_of_row, 0, block[:, 0] + 1)])
+        ends = np.column_stack([numbers[row] + last_of_row, np.where(last_of_row, 0, block[:, 0] + 1)])
         for at in range(0, len(block), _BATCH_ROWS):
             piece = slice(at, at + _BATCH_ROWS)
-            place = Cursor(start.file, start.row + int(row[at]), start.total + at, int(block[at, 0]))
+            place = Cursor(start.file, int(numbers[row[at]]), start.total + at, int(block[at, 0]))
             yield SourceBatch(self._pieces(rows, texts, row[piece], block[piece]), place, ends=ends[piece])
 
     def _pieces(
@@ -73,6 +80,13 @@ class Chunked:
                 continue
             skip = max(start.row - batch.start.row, 0) if batch.start.file == start.file else 0
             yield SourceBatch(batch.rows.slice(skip), batch.start.plus(skip))
+
+
+def _numbers(batch: SourceBatch) -> npt.NDArray[np.int64]:
+    """The row numbers of its rows in their file."""
+    if batch.ends is None:
+        return batch.start.row + np.arange(batch.rows.num_rows)
+    return batch.ends[:, 0] - 1
 
 
 class _Ahead:

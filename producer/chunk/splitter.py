@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from semantic_text_splitter import TextSplitter
-from tokenizers import Tokenizer, normalizers
 
 from producer.chunk.graphemes import whole_graphemes
-from schemas.errors import ModelError, UsageError
+from producer.chunk.tokens import tokenizer_of, tokens_beside
+from schemas.errors import UsageError
 from schemas.spec import Spec
 from schemas.text import Span
 
@@ -28,8 +28,8 @@ class Splitter:
                 f"--chunk-tokens {tokens} is more than the {spec.max_tokens} tokens that the model reads",
                 way_out=f"--chunk-tokens {spec.max_tokens}, or less",
             )
-        tokenizer = _tokenizer(folder, spec)
-        own = tokens - _beside(tokenizer, spec.prompt)
+        tokenizer = tokenizer_of(folder, spec)
+        own = tokens - tokens_beside(tokenizer, spec.prompt)
         if own < FEWEST_OWN_TOKENS:
             raise UsageError(
                 f"--chunk-tokens {tokens} leaves {own} tokens for the text, beside the special ones and the prompt",
@@ -50,26 +50,3 @@ class Splitter:
 def _spans(text: str, pieces: list[tuple[int, str]]) -> list[Span]:
     spans = [Span(start, start + len(piece)) for start, piece in pieces]
     return whole_graphemes(text, spans) if spans else [Span(0, len(text))]
-
-
-def _tokenizer(folder: Path, spec: Spec) -> Tokenizer:
-    first = spec.modules[0]
-    path = folder / first.path / "tokenizer.json"
-    if not path.exists() or "message" in first.config:
-        why = "puts texts into messages" if path.exists() else "has no tokenizer.json"
-        raise ModelError(
-            f"the model {spec.model} {why}, so chunks cannot be measured", way_out="cut the texts beforehand"
-        )
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    if first.config.get("do_lower_case"):
-        present = [tokenizer.normalizer] if tokenizer.normalizer else []
-        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *present])
-    return tokenizer
-
-
-def _beside(tokenizer: Tokenizer, prompt: str) -> int:
-    """What the model reads beside the text."""
-    own = len(tokenizer.encode(prompt, add_special_tokens=False).ids) if prompt else 0
-    return own + int(tokenizer.num_special_tokens_to_add(is_pair=False))

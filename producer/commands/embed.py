@@ -11,7 +11,7 @@ from producer.carry_out import carry_out
 from producer.commands.options import model_from, model_options, stderr_display, where_from, where_options
 from producer.commands.outcome import finish
 from producer.display import Display
-from producer.forecast import forecast
+from producer.forecast import estimate, forecast, lines
 from producer.request import EmbedRequest
 from producer.start import begin, prepare, recorded
 from schemas.errors import UsageError
@@ -31,6 +31,7 @@ from schemas.store import Store
     metavar="C",
     help="Default: `text`. Inside objects: meta.title; of several columns: '{title}\\n\\n{body}'.",
 )
+@click.option("--deleted-column", metavar="C", help="Rows where C is true go: their ids are deleted from the table.")
 @click.option("--keep", default="", metavar="C,C", help="Source columns to keep beside the vectors.")
 @click.option("--keep-text", is_flag=True, help="Keep the text itself.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N rows.")
@@ -91,6 +92,7 @@ def request_from(sources: tuple[str, ...], **options: Any) -> EmbedRequest:
         format=options["format_"],
         id_column=options["id_column"],
         text_column=options["text_column"],
+        deleted_column=options["deleted_column"],
         keep=tuple(name.strip() for name in options["keep"].split(",") if name.strip()),
         keep_text=options["keep_text"],
         limit=options["limit"],
@@ -112,10 +114,13 @@ def request_from(sources: tuple[str, ...], **options: Any) -> EmbedRequest:
 def _dry_run(request: EmbedRequest, display: Display, *, as_json: bool) -> int:
     if recorded(request) is not None:
         raise UsageError(f"run {request.run_id} was begun already", way_out=f"vecmill status {request.to}")
-    record = prepare(request, display).record
+    prepared = prepare(request, display)
+    display.say("counting the tokens of a sample, and timing the model on it")
+    found = forecast(prepared.record).model_copy(
+        update={"estimate": estimate(prepared.record.spec, prepared.rows, prepared.encoded, request.where)}
+    )
     display.close()
-    found = forecast(record)
-    click.echo(found.model_dump_json() if as_json else "\n".join(found.lines()))
+    click.echo(found.model_dump_json() if as_json else "\n".join(lines(found)))
     return 0
 
 

@@ -13,8 +13,8 @@ from producer.source.cursor import START, Cursor
 class SourceBatch(NamedTuple):
     """Rows of one file, in payload schema, and the place where they begin.
 
-    Where rows were left out, `offsets` are how far from that place each of the others is. Where they are chunks,
-    `ends` are row and chunk of the place after each, [n, 2].
+    Where rows were left out, `offsets` are how far from that place each of the others is. Where they are chunks, or
+    tombstones of the file are not among them, `ends` are row and chunk of the place after each, [n, 2].
     """
 
     rows: pa.RecordBatch
@@ -41,3 +41,10 @@ class Rows(Protocol):
 
     def batches(self, start: Cursor = START) -> Iterator[SourceBatch]:
         """The rows from a place on, in bounded batches."""
+
+
+class Corpus(Rows, Protocol):
+    """All that a source says: its rows, and which ids are to go."""
+
+    def tombstones(self) -> Iterator[pa.Array]:
+        """The ids of its tombstones, in order."""

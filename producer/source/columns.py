@@ -18,18 +18,20 @@ from schemas.run import SourceOptions
 class Columns:
     """The columns to read from one file; `id` is None where the position is the id.
 
-    `kept` are fields of the table, `sources` the names of their columns in the file, one each.
+    `kept` are fields of the table, `sources` the names of their columns in the file, one each. `deleted` is the column
+    that makes tombstones, if any does.
     """
 
     id: str | None
     text: Template
     kept: tuple[pa.Field, ...]
     sources: tuple[str, ...] = ()
+    deleted: str | None = None
 
     @property
     def names(self) -> list[str]:
         """Each column once, in the order it is read."""
-        return list(dict.fromkeys([*([self.id] if self.id else []), *self.text.columns, *self.sources]))
+        return list(dict.fromkeys([*_named(self.id), *self.text.columns, *self.sources, *_named(self.deleted)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,13 @@ class Wanted:
     @property
     def names(self) -> list[str]:
         """Every column that was asked for by its name."""
-        return [*([self.options.id_column] if self.options.id_column else []), *self.text.columns, *self.options.keep]
+        options = self.options
+        return [*_named(options.id_column), *self.text.columns, *options.keep, *_named(options.deleted_column)]
+
+    @property
+    def typed(self) -> list[str]:
+        """The columns that are more than texts, also where a file does not say so."""
+        return [*self.options.keep, *_named(self.options.deleted_column)]
 
     def resolve(self, path: str, available: pa.Schema) -> Columns:
         """The columns of one file, or a SourceError that names the ones there are."""
@@ -58,7 +66,8 @@ class Wanted:
             if not is_text(field.type) and (text.is_column or not pa.types.is_integer(field.type)):
                 _wrong_type(path, field, "texts" if text.is_column else "texts or integers")
         sources = tuple(name for name in dict.fromkeys(self.options.keep) if not self._is_the_id(name))
-        return Columns(self._id(path, available), text, self._kept(path, available, sources), sources)
+        id_, kept = self._id(path, available), self._kept(path, available, sources)
+        return Columns(id_, text, kept, sources, self._deleted(path, available, id_))
 
     def _id(self, path: str, available: pa.Schema) -> str | None:
         if self.options.id_column is None and "id" not in available.names:
@@ -67,6 +76,17 @@ class Wanted:
         type_ = available.field(name).type
         if not is_text(type_) and not pa.types.is_integer(type_):
             _wrong_type(path, available.field(name), "ids (texts or integers)")
+        return name
+
+    def _deleted(self, path: str, available: pa.Schema, id_: str | None) -> str | None:
+        if self.options.deleted_column is None:
+            return None
+        if id_ is None:
+            raise SourceError(f"{path} has no id column, so no tombstone names a row", way_out="--id-column C")
+        name = self._column(path, available, self.options.deleted_column, "--deleted-column")
+        type_ = available.field(name).type
+        if not pa.types.is_boolean(type_) and not pa.types.is_null(type_):
+            _wrong_type(path, available.field(name), "true, false or null (booleans)")
         return name
 
     def _kept(self, path: str, available: pa.Schema, sources: tuple[str, ...]) -> tuple[pa.Field, ...]:
@@ -124,3 +144,7 @@ def _wrong_type(path: str, field: pa.Field, needed: str) -> None:
     raise SourceError(
         f"{path}: column {field.name} is {field.type}; needed are {needed}", way_out="choose another column"
     )
+
+
+def _named(name: str | None) -> list[str]:
+    return [name] if name else []

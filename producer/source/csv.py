@@ -49,13 +49,11 @@ class CsvReader:
         self._header = next(rows).fields
         if not all(map(is_unicode, self._header)):
             raise SourceError(f"{file.path}: the header line is not valid UTF-8", way_out="iconv -t UTF-8")
-        sample = [row.fields for row in itertools.islice(rows, SAMPLE_ROWS)] if wanted.options.keep else []
-        types = [_found_type([fields[index] for fields in sample]) for index in range(len(self._header))]
-        typed = [
-            type_ if name in wanted.options.keep else pa.string()
-            for name, type_ in zip(self._header, types, strict=True)
-        ]
-        self.columns: Columns = wanted.resolve(file.path, pa.schema(list(zip(self._header, typed, strict=True))))
+        sample = [row.fields for row in itertools.islice(rows, SAMPLE_ROWS)] if wanted.typed else []
+        types = {name: _found_type([fields[at] for fields in sample]) for at, name in enumerate(self._header)}
+        unknown = {name: pa.string() for name in types} | {wanted.options.deleted_column: pa.bool_()}
+        schema = [(name, (name in wanted.typed and types[name]) or unknown[name]) for name in self._header]
+        self.columns: Columns = wanted.resolve(file.path, pa.schema(schema))
 
     def batches(self, start_row: int) -> Iterator[pa.RecordBatch]:
         """The rows from `start_row` on, in payload schema."""
@@ -75,6 +73,8 @@ class CsvReader:
         record: dict[str, Any] = dict(zip(self._header, fields, strict=True))
         for field in self.columns.kept:
             record[field.name] = _VALUE_OF.get(field.type, str)(record[field.name])
+        if self.columns.deleted is not None:
+            record[self.columns.deleted] = _boolean(record[self.columns.deleted])
         for name in self.columns.text.columns:
             record[name] = record[name] or None
         return record
@@ -122,13 +122,13 @@ def _batches(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
         yield batch
 
 
-def _found_type(values: list[str]) -> pa.DataType:
-    """The one type that all values look like; an empty field says nothing."""
+def _found_type(values: list[str]) -> pa.DataType | None:
+    """The one type that all values look like, None without any; an empty field says nothing."""
     told = [value for value in values if value]
     for type_, look in _LOOKS:
         if told and all(look.fullmatch(value) for value in told):
             return type_
-    return pa.string()
+    return pa.string() if told else None
 
 
 def _number(kind: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -141,8 +141,9 @@ def _number(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     return value_of
 
 
-def _boolean(field: str) -> Any:
-    return {"true": True, "false": False, "": None}.get(field.lower(), field)
+def _boolean(field: Any) -> Any:
+    # A kept column has been through here already.
+    return {"true": True, "false": False, "": None}.get(str(field).lower(), field)
 
 
 _VALUE_OF: dict[pa.DataType, Callable[[str], Any]] = {

@@ -6,8 +6,8 @@ from typing import Self
 class Cursor(tuple[int, ...]):
     """File number, rows of that file before this place, rows (or chunks) of the whole source before this place.
 
-    A fourth number, inside a row: how many of its chunks are before this place. A plain tuple, so that it is what a
-    `SourceRange` holds.
+    Tombstones count as rows of their file, and not as rows of the whole source. A fourth number, inside a row: how many
+    of its chunks are before this place. A plain tuple, so that it is what a `SourceRange` holds.
     """
 
     def __new__(cls, file: int, row: int, total: int, chunk: int = 0) -> Self:

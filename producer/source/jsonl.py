@@ -25,7 +25,8 @@ class JsonlReader:
         self.file = file
         lines = itertools.chain.from_iterable(line_batches(self._lines(0)))
         records = (self._parse(line)[0] for line in lines)
-        schema = found_schema(file.path, records, typed=wanted.options.keep, inside=wanted.names)
+        flag = wanted.options.deleted_column
+        schema = found_schema(file.path, records, typed=wanted.typed, inside=wanted.names, flag=flag)
         self.columns: Columns | None = wanted.resolve(file.path, schema) if schema.names else None
 
     def batches(self, start_row: int) -> Iterator[pa.RecordBatch]:

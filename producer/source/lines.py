@@ -47,28 +47,32 @@ def line_batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
 
 
 def found_schema(
-    path: str, records: Iterable[dict[str, Any]], *, typed: Iterable[str], inside: Iterable[str]
+    path: str, records: Iterable[dict[str, Any]], *, typed: Iterable[str], inside: Iterable[str], flag: str | None
 ) -> pa.Schema:
     """The columns of the first rows, and those of the names `inside` that lead into their objects.
 
-    Only the columns in `typed` have their types looked for, others are texts.
+    Only the columns in `typed` have their types looked for, others are texts. The column `flag` may be on later rows;
+    where the first rows are tombstones alone, so may the others.
     """
     sample = list(itertools.islice(records, SAMPLE_ROWS))
     names = dict.fromkeys(name for record in sample for name in record)
     names |= dict.fromkeys(name for name in inside if any(value_at(record, name) is not None for record in sample))
+    if flag and sample:
+        names |= {flag: None}
+        names |= dict.fromkeys(inside if all(value_at(record, flag) is True for record in sample) else ())
     wanted = set(typed)
-    return pa.schema(
-        [
-            pa.field(name, _found_type(path, name, [value_at(record, name) for record in sample]))
-            if name in wanted
-            else pa.field(name, pa.string())
-            for name in names
-        ]
-    )
+
+    def type_of(name: str) -> pa.DataType:
+        unknown = pa.bool_() if name == flag else pa.string()
+        if name not in wanted:
+            return unknown
+        return _found_type(path, name, [value_at(record, name) for record in sample]) or unknown
+
+    return pa.schema([pa.field(name, type_of(name)) for name in names])
 
 
-def _found_type(path: str, name: str, values: list[Any]) -> pa.DataType:
-    """The one type of the first values; a column without any is taken for texts."""
+def _found_type(path: str, name: str, values: list[Any]) -> pa.DataType | None:
+    """The one type of the first values; None where there are none."""
     try:
         found = pa.array(values).type
     except (pa.ArrowException, ValueError, TypeError, OverflowError):
@@ -76,4 +80,4 @@ def _found_type(path: str, name: str, values: list[Any]) -> pa.DataType:
         raise SourceError(
             f"{path}: column {name} has values of several types, or too large numbers", way_out="leave it out"
         ) from None
-    return pa.string() if pa.types.is_null(found) else delta_type(found) or found
+    return None if pa.types.is_null(found) else delta_type(found) or found

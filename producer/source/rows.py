@@ -1,7 +1,8 @@
 """From what a reader found to a batch in the payload's schema. Knows values and their places, not formats.
 
 A row that cannot be embedded keeps its place: its text is null and its `problem` says what is wrong and
-where, so that it ends up among the failed rows and its neighbours do not suffer.
+where, so that it ends up among the failed rows and its neighbours do not suffer. Where tombstones are asked for, a
+last column says which rows are some; one without an id is no tombstone but a row with that problem.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,9 @@ from producer.source.nested import column_at, value_at
 from producer.source.template import Template
 from producer.source.values import Problems, column_of
 from schemas.arrow import payload_schema
+
+#: Beside the payload's columns, and gone before a row leaves the source; no column of a file can have this name there.
+TOMBSTONE = "tombstone?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +46,11 @@ def from_records(records: list[dict[str, Any]], columns: Columns, place: Place, 
     ids = None
     if columns.id is not None:
         ids = column_of([_text(value) for value in _values(records, columns.id)], _string("id"), problems)
-    return _payload(
-        columns, place, [ids, _texts(records, columns.text, problems), *_kept(records, columns, problems)], problems
-    )
+    arrays = [ids, _texts(records, columns.text, problems), *_kept(records, columns, problems)]
+    flags = None
+    if columns.deleted is not None:
+        flags = column_of(_values(records, columns.deleted), _flag(columns.deleted), problems)
+    return _payload(columns, place, arrays, flags, problems)
 
 
 def _texts(records: list[dict[str, Any]], template: Template, problems: Problems) -> pa.Array:
@@ -72,7 +78,10 @@ def from_columns(batch: pa.RecordBatch, columns: Columns, place: Place) -> pa.Re
     texts = columns.text.joined([cast(column_at(batch, name), _string(called), problems) for called, name in named])
     pairs = zip(columns.sources, columns.kept, strict=True)
     kept = [cast(column_at(batch, source), field, problems) for source, field in pairs]
-    return _payload(columns, place, [ids, texts, *kept], problems)
+    flags = None
+    if columns.deleted is not None:
+        flags = cast(column_at(batch, columns.deleted), _flag(columns.deleted), problems)
+    return _payload(columns, place, [ids, texts, *kept], flags, problems)
 
 
 def id_column(column: pa.Array, problems: Problems) -> pa.Array:
@@ -80,11 +89,14 @@ def id_column(column: pa.Array, problems: Problems) -> pa.Array:
     return cast(column, _string("id"), problems)
 
 
-def _payload(columns: Columns, place: Place, arrays: list[pa.Array | None], problems: Problems) -> pa.RecordBatch:
-    """The payload of these columns, with each row's first problem."""
+def _payload(
+    columns: Columns, place: Place, arrays: list[pa.Array | None], flags: pa.Array | None, problems: Problems
+) -> pa.RecordBatch:
+    """The payload of these columns, with each row's first problem, and with which rows are tombstones."""
     texts, kept = arrays[1], arrays[2:]
     ids = place.ids() if arrays[0] is None else arrays[0]
-    _missing(pc.is_null(texts), "the text is null", problems)
+    dead = pa.repeat(pa.scalar(False), len(ids)) if flags is None else pc.fill_null(flags, False)
+    _missing(pc.and_not(pc.is_null(texts), dead), "the text is null", problems)
     _missing(pc.is_null(ids), "the id is null", problems)
     _missing(pc.equal(ids, ""), "the id is empty", problems)
     count = len(ids)
@@ -95,13 +107,21 @@ def _payload(columns: Columns, place: Place, arrays: list[pa.Array | None], prob
     if problems:
         texts = pc.if_else(pc.is_null(told_column), texts, pa.scalar(None, pa.string()))
     chunks = pa.repeat(pa.scalar(0, pa.int32()), count)
-    schema = payload_schema(list(columns.kept))
-    return pa.RecordBatch.from_arrays([ids, chunks, texts, told_column, *kept], schema=schema)
+    payload = pa.RecordBatch.from_arrays(
+        [ids, chunks, texts, told_column, *kept], schema=payload_schema(list(columns.kept))
+    )
+    if flags is None:
+        return payload
+    return payload.append_column(TOMBSTONE, pc.and_(dead, pc.greater(pc.binary_length(pc.fill_null(ids, "")), 0)))
 
 
 def _missing(mask: pa.Array, problem: str, problems: Problems) -> None:
     for index in pc.indices_nonzero(mask).to_pylist():
         problems.setdefault(index, problem)
+
+
+def _flag(name: str) -> pa.Field:
+    return pa.field(name, pa.bool_())
 
 
 def _string(name: str) -> pa.Field:

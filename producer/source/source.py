@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from producer.source.arrow import ArrowReader
@@ -17,9 +18,10 @@ from producer.source.jsonl import JsonlReader
 from producer.source.parquet import ParquetReader
 from producer.source.paths import list_files
 from producer.source.refusal import no_rows
+from producer.source.rows import TOMBSTONE
 from producer.source.txt import TxtReader
 from schemas.arrow import payload_schema
-from schemas.errors import SourceError
+from schemas.errors import SourceError, UsageError
 from schemas.run import SourceOptions
 
 
@@ -39,11 +41,12 @@ class Source:
         self.files = files
         self.schema: pa.Schema = payload_schema(list(kept))
         self.limit = options.limit
+        self.has_tombstones = options.deleted_column is not None
         self._wanted = Wanted(options, kept)
         self._readers: dict[int, _Reader] = {}
 
     def batches(self, start: Cursor = START) -> Iterator[SourceBatch]:
-        """The rows from a place on, in bounded batches."""
+        """The rows from a place on, in bounded batches; no tombstones."""
         if start.file >= len(self.files):
             raise SourceError(
                 f"the source has {len(self.files)} files, but its reading stopped in file {start.file + 1}",
@@ -56,8 +59,10 @@ class Source:
                 left = rows.num_rows if self.limit is None else self.limit - place.total
                 if left <= 0:
                     return
-                yield SourceBatch(rows.slice(0, left), place)
-                place = place.plus(rows.num_rows)
+                batch = self._living(rows.slice(0, left), place)
+                if batch.rows.num_rows:
+                    yield batch
+                place = Cursor(number, place.row + rows.num_rows, place.total + batch.rows.num_rows)
 
     @property
     def state(self) -> str:
@@ -75,7 +80,7 @@ class Source:
         return any(one is not None and one.id is not None for one in columns)
 
     def ids(self) -> Iterator[pa.Array]:
-        """The ids of all rows, in order; reads as little as the formats allow."""
+        """The ids of all rows and tombstones, in order; reads as little as the formats allow."""
         left = self.limit
         for number in range(len(self.files)):
             for ids in self._reader(number).ids():
@@ -83,6 +88,21 @@ class Source:
                 left = None if left is None else left - len(ids)
                 if left is not None and left <= 0:
                     return
+
+    def tombstones(self) -> Iterator[pa.Array]:
+        """The ids of the tombstones, in order; reads all."""
+        if not self.has_tombstones:
+            return
+        for number in range(len(self.files)):
+            for rows in self._reader(number).batches(0):
+                yield rows.column("id").filter(rows.column(TOMBSTONE))
+
+    def _living(self, rows: pa.RecordBatch, place: Cursor) -> SourceBatch:
+        if not self.has_tombstones:
+            return SourceBatch(rows, place)
+        at = np.flatnonzero(~rows.column(TOMBSTONE).to_numpy(zero_copy_only=False))
+        ends = np.column_stack([place.row + at + 1, np.zeros_like(at)])
+        return SourceBatch(rows.select(self.schema.names).take(pa.array(at)), place, ends=ends)
 
     def _reader(self, number: int) -> _Reader:
         """The reader of one file, kept: what its columns are is found out once."""
@@ -104,6 +124,11 @@ class Source:
 
 def open_source(options: SourceOptions) -> Source:
     """The source of these options; its kept columns have the types of the first file that has rows."""
+    if options.deleted_column is not None and options.limit is not None:
+        raise UsageError(
+            "--limit and --deleted-column do not go together: tombstones behind the limit would be passed over",
+            way_out="leave one of them out",
+        )
     files = list_files(options.paths, options.format)
     for file in files:
         columns = _open(file, Wanted(options)).columns

@@ -20,7 +20,7 @@ class TxtReader:
 
     def __init__(self, file: SourceFile, wanted: Wanted) -> None:
         options = wanted.options
-        named = [*filter(None, (options.id_column, options.text_column)), *options.keep]
+        named = [*filter(None, (options.id_column, options.text_column, options.deleted_column)), *options.keep]
         if named:
             raise SourceError(
                 f"{file.path} is plain text and has no column {named[0]}", way_out="use JSON lines, CSV or Parquet"

@@ -1,7 +1,10 @@
 """What a commit tells the Delta log: the files that come and go, and what the run was. Writes nothing."""
 
 import json
+import os
+import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from deltalake import CommitProperties, Transaction
 from deltalake.transaction import AddAction, RemoveAction
@@ -40,12 +43,34 @@ def file_removed(path: str, size_bytes: int, now_ms: int, *, rows_go: bool = Tru
     return RemoveAction(path, rows_go, now_ms, size_bytes)
 
 
+class Coming(NamedTuple):
+    """What a run brings in: its parts, and the files of its twins (paths in the table)."""
+
+    parts: Sequence[Part]
+    twins: Sequence[LiveFile]
+
+    @property
+    def rows(self) -> int:
+        """The rows of both."""
+        return sum(part.rows for part in self.parts) + sum(file.rows or 0 for file in self.twins)
+
+    def actions(self) -> list[AddAction]:
+        """One for each file."""
+        now_ms = int(time.time() * 1000)
+        return [*(added(part) for part in self.parts), *(file_added(file, now_ms) for file in self.twins)]
+
+    def files(self, table: str) -> list[LiveFile]:
+        """All of them, with whole paths."""
+        named = [*((part.path, part.rows, part.size_bytes) for part in self.parts), *self.twins]
+        return [LiveFile(os.path.join(table, path), rows, size_bytes) for path, rows, size_bytes in named]
+
+
 def upkeep(operation: str) -> CommitProperties:
     """What the history keeps of a commit that is no run's: what it was, and who made it."""
     return CommitProperties(custom_metadata={OPERATION_KEY: operation, USER_KEY: user_name()}, max_commit_retries=0)
 
 
-def properties(record: RunRecord, parts: Sequence[Part]) -> CommitProperties:
+def properties(record: RunRecord, rows: int) -> CommitProperties:
     """What the history keeps of the run, and the transaction that makes a second commit of it impossible."""
     ranges = {} if record.ranges is None else {RANGES_KEY: record.ranges.model_dump_json()}
     changes = record.changes
@@ -58,7 +83,7 @@ def properties(record: RunRecord, parts: Sequence[Part]) -> CommitProperties:
         MODE_KEY: record.mode,
         **ranges,
         **counts,
-        ROWS_KEY: str(sum(part.rows for part in parts)),
+        ROWS_KEY: str(rows),
         USER_KEY: user_name(),
     }
     # No retries of delta-rs's own: they would not look again at what another commit has done.

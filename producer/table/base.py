@@ -1,14 +1,23 @@
 """Whether a run may still be committed to its table: what has become of the version that it began from.
 
-An upsert goes on top of other upserts of the same model: none of them takes a row away, so what it left in place is
-still there. Compaction moves rows without changing them. After anything else the run's comparison no longer holds.
+An upsert goes on top of other upserts of the same model: where none of them takes a row away, what it left in place
+is still there. Compaction moves rows without changing them. After anything else the run's comparison no longer holds.
 """
 
 from typing import Any
 
 from deltalake import DeltaTable
 
-from producer.table.log import FINGERPRINT_KEY, MODE_KEY, OPERATION_KEY, RUN_KEY, STORE_KEY, entries_of, latest_log
+from producer.table.log import (
+    DELETED_KEY,
+    FINGERPRINT_KEY,
+    MODE_KEY,
+    OPERATION_KEY,
+    RUN_KEY,
+    STORE_KEY,
+    entries_of,
+    latest_log,
+)
 from schemas.errors import TableError
 from schemas.run import RunRecord
 
@@ -43,6 +52,9 @@ def _harmless(entry: dict[str, Any], record: RunRecord) -> bool:
         return True
     if record.chunking is not None:
         # Two upserts of one text may have left chunks of both.
+        return False
+    if int(entry.get(DELETED_KEY, 0)) or (record.step is not None and record.step.deleted):
+        # One of the two would take away, by its tombstones, what the other has left in place or renewed.
         return False
     said = (entry.get(MODE_KEY), entry.get(FINGERPRINT_KEY), entry.get(STORE_KEY))
     return record.mode == "upsert" and record.step is not None and said == (

@@ -1,11 +1,11 @@
 """Whether a table can take a run, asked before anything is enqueued. Changes nothing on the disk."""
 
 import os
-from typing import Any
 
 import pyarrow as pa
 from deltalake import Schema
 
+from producer.table.spec_changes import spec_changes
 from producer.table.state import TableState, open_table
 from producer.table.user import user_name
 from schemas.errors import TableError
@@ -48,23 +48,6 @@ def check_covered(table: str, *, state: TableState, spec: Spec, mode: Mode, abse
         f"and {absent} of its rows are not in this source, so they cannot be embedded again",
         way_out="--mode sync drops those rows, --mode replace makes the table anew; or choose another table",
     )
-
-
-def spec_changes(old: Spec, new: Spec) -> list[str]:
-    """What differs between two specs and changes vectors, a line each."""
-    before, after = _flat(old.meaning()), _flat(new.meaning())
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return [f"{name}: {before.get(name)!r} in the table, {after.get(name)!r} in the run" for name in names]
-
-
-def _flat(value: Any, name: str = "") -> dict[str, Any]:
-    if isinstance(value, dict):
-        parts = [(f"{name}.{key}" if name else str(key), one) for key, one in value.items()]
-    elif isinstance(value, list):
-        parts = [(f"{name}[{index}]", one) for index, one in enumerate(value)]
-    else:
-        return {name: value}
-    return {key: one for part, inner in parts for key, one in _flat(inner, part).items()}
 
 
 def _differing_columns(table: pa.Schema, run: pa.Schema) -> list[str]:

@@ -12,11 +12,12 @@ from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import create_table_with_add_actions
 
-from producer.table.actions import added, properties
+from producer.table.actions import Coming, properties
 from producer.table.base import check_moves
 from producer.table.log import RUN_KEY, entries_of, latest_log, open_log, storage
 from producer.table.parts import Part
 from producer.table.step import publish_step
+from producer.table.twins import NO_TWINS, TwinFiles
 from schemas.errors import RunFailed
 from schemas.files.trouble import telling
 from schemas.footer import read_footer
@@ -25,8 +26,8 @@ from schemas.run import RunRecord
 _TRIES = 5
 
 
-def commit(record: RunRecord, parts: Sequence[Part]) -> int:
-    """Publish the parts of a run; gives the version they are in, also where that was done before.
+def commit(record: RunRecord, parts: Sequence[Part], twins: TwinFiles = NO_TWINS) -> int:
+    """Publish the parts and the twins of a run; gives the version they are in, also where that was done before.
 
     A run that changes no row of the table makes no version; what it gives is the present one.
     """
@@ -36,10 +37,11 @@ def commit(record: RunRecord, parts: Sequence[Part]) -> int:
         if log is not None and log.transaction_version(record.run) is not None:
             return _version_of(log, record.run)
         _check_complete(record, parts)
+        _check_twins(record, twins)
         check_moves(record, log)
         try:
             with telling(record.table):
-                published = _publish(record, [part for part in parts if part.rows], log)
+                published = _publish(record, [part for part in parts if part.rows], twins, log)
         except DeltaError as error:
             # Another commit came first: look at the table as it is now.
             reason = error
@@ -68,12 +70,13 @@ def committed_versions(table: str, runs: Iterable[str]) -> dict[str, int]:
     return {run: told.get(run, log.version()) for run in kept}
 
 
-def _publish(record: RunRecord, parts: list[Part], log: DeltaTable | None) -> bool:
+def _publish(record: RunRecord, parts: list[Part], twins: TwinFiles, log: DeltaTable | None) -> bool:
     if record.step is not None and log is not None:
-        return publish_step(record, record.step, parts, log)
+        return publish_step(record, record.step, Coming(parts, twins.files), log)
     _check_any(record, parts)
     schema = Schema.from_arrow(_schema(record, parts[0]))
-    actions, said = [added(part) for part in parts], properties(record, parts)
+    coming = Coming(parts, twins.files)
+    actions, said = coming.actions(), properties(record, coming.rows)
     if log is None:
         create_table_with_add_actions(
             record.table, schema, actions, mode="error", commit_properties=said, storage_options=storage(record.table)
@@ -109,6 +112,15 @@ def _check_complete(record: RunRecord, parts: list[Part]) -> None:
         f"run {record.run} is not complete: {expected[2]} of its {record.end} rows are in parts, up to a missing one",
         way_out=f"vecmill resume {record.run}",
     )
+
+
+def _check_twins(record: RunRecord, twins: TwinFiles) -> None:
+    expected = 0 if record.twins is None else record.twins.rows
+    if twins.rows + twins.failed != expected:
+        raise RunFailed(
+            f"run {record.run} is not complete: of {expected} rows that share a text, {twins.rows} have a vector",
+            way_out=f"vecmill resume {record.run}",
+        )
 
 
 def _check_any(record: RunRecord, parts: list[Part]) -> None:

@@ -18,14 +18,12 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from producer.table.actions import file_added, file_removed, upkeep
-from producer.table.copying import batches_of, write_rows
+from producer.table.copying import batches_of, coarseness, write_rows
 from producer.table.keys import count_rows, rows_in
 from producer.table.log import LiveFile, live_files, logged_paths, open_log
 from schemas.errors import TableError
 from schemas.files import size_of, written
 from schemas.files.trouble import telling
-from schemas.footer import read_footer
-from schemas.spec import FINEST_FIRST
 
 #: How big files become, at most; unless one was bigger already.
 TARGET_BYTES = 256 << 20
@@ -101,7 +99,7 @@ def _merge(files: Sequence[LiveFile], table: str, version: int) -> LiveFile:
     whole = os.path.join(table, path)
     try:
         with written(whole) as stream:
-            write_rows(stream, _rows(files), like=max(files, key=_coarseness).path)
+            write_rows(stream, _rows(files), like=max(files, key=coarseness).path)
     except (pa.ArrowException, OSError) as error:
         raise TableError(
             f"cannot write {whole}: {error}", way_out="vecmill verify, and see whether the disk is full"
@@ -116,10 +114,3 @@ def _merge(files: Sequence[LiveFile], table: str, version: int) -> LiveFile:
 def _rows(files: Sequence[LiveFile]) -> Iterator[pa.RecordBatch]:
     for file in files:
         yield from batches_of(file.path)
-
-
-def _coarseness(file: LiveFile) -> int:
-    footer = read_footer(file.path)
-    # `verify` compares coarse numbers less strictly, and reads from the footers how coarse they are.
-    dtype = None if footer is None else footer.receipt.dtype
-    return next((place for place, one in enumerate(FINEST_FIRST) if one == dtype), -1)

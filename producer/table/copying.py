@@ -6,8 +6,11 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from producer.table.log import LiveFile
 from schemas.files import opened
+from schemas.footer import read_footer
 from schemas.layout import writer_options
+from schemas.spec import FINEST_FIRST
 
 _BATCH_ROWS = 8_192
 
@@ -16,6 +19,13 @@ def batches_of(path: str) -> Iterator[pa.RecordBatch]:
     """The rows of a file, some at a time."""
     with opened(path) as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as parquet:
         yield from parquet.iter_batches(_BATCH_ROWS)
+
+
+def coarseness(file: LiveFile) -> int:
+    """How coarse its vectors are; `verify` compares coarse ones less strictly, and reads that from the footers."""
+    footer = read_footer(file.path)
+    dtype = None if footer is None else footer.receipt.dtype
+    return next((place for place, one in enumerate(FINEST_FIRST) if one == dtype), -1)
 
 
 def write_rows(target: BinaryIO, rows: Iterable[pa.RecordBatch], *, like: str) -> None:

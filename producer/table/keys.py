@@ -1,6 +1,5 @@
 """The keys of files and parts of a table, streamed. Reads no vectors."""
 
-import os
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -11,29 +10,26 @@ from producer.bits import Bits
 from producer.join import KEYS, placed
 from producer.table.batches import batches_of
 from producer.table.log import LiveFile
-from producer.table.parts import Part
 from schemas.files import opened
 
 _BATCH_ROWS = 65_536
 _COLUMNS = ("id", "chunk", "text_hash", "start")
 
 
-def keys_of(files: Iterable[LiveFile], *, only: Bits | None = None) -> Iterator[pa.RecordBatch]:
-    """The keys of all rows of some files, numbered through; or only those whose numbers are in a set."""
+def keys_of(files: Iterable[LiveFile], *, only: Bits | None = None, place: bool = True) -> Iterator[pa.RecordBatch]:
+    """The keys of all rows of some files, numbered through; or only those whose numbers are in a set.
+
+    Without `place` a chunk's hash is that of its text alone.
+    """
     first = 0
     for file in files:
         for batch in _batches(file.path):
             at = np.arange(first, first + batch.num_rows, dtype=np.int64)
-            hashes = placed(batch, batch.column("text_hash"))
+            hashes = placed(batch, batch.column("text_hash")) if place else batch.column("text_hash")
             columns = [pa.array(at), batch.column("id"), batch.column("chunk"), hashes]
             keys = pa.RecordBatch.from_arrays(columns, schema=KEYS)
             yield keys if only is None else keys.take(pa.array(only.among(first, batch.num_rows)))
             first += batch.num_rows
-
-
-def keys_of_parts(table: str, parts: Iterable[Part]) -> Iterator[pa.RecordBatch]:
-    """The keys of the rows of some parts."""
-    yield from keys_of(LiveFile(os.path.join(table, part.path), part.rows, part.size_bytes) for part in parts)
 
 
 def count_rows(file: LiveFile) -> int:

@@ -34,7 +34,7 @@ def sweep(table: str, run: str) -> int:
     swept = 0
     for folder in run, os.path.join("_errors", run):
         for name in names_in(os.path.join(table, folder)):
-            if name.startswith((".part-", ".kept-")) and name.endswith(".tmp"):
+            if name.startswith((".part-", ".kept-", ".twins-")) and name.endswith(".tmp"):
                 remove(os.path.join(table, folder, name))
                 swept += 1
     return swept

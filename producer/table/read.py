@@ -25,7 +25,8 @@ def read(table: str, version: int | None = None, *, codes: bool = False) -> tupl
 
     An int8 or uint8 store gives the middle of what each code stands for, as the ranges of the table say; with
     `codes` the codes themselves. A binary or ubinary store gives its packed bits, [n, ceil(d / 8)], either way.
-    After a first run the order is that of the source. Memory: the block, and some thousand rows beside it.
+    After a first run the order is that of the source, but for rows whose text was there before: these stand behind.
+    Memory: the block, and some thousand rows beside it.
     """
     files = live_files(open_log(table, version), table)
     coding = Coding.of(open_table(table, version))

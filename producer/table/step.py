@@ -4,30 +4,29 @@ Rows are found by their keys in the version that is there now, so it does not ma
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction, RemoveAction
 
-from producer.table.actions import added, file_added, file_removed, properties
-from producer.table.keys import keys_of, keys_of_parts
+from producer.table.actions import Coming, file_added, file_removed, properties
+from producer.table.keys import keys_of
 from producer.table.log import LiveFile, live_files, logged_paths, open_log
-from producer.table.parts import Part
 from producer.table.planned import load_plan
 from producer.table.rewrite import without
 from schemas.errors import RunFailed
 from schemas.run import Changes, RunRecord
 
 
-def publish_step(record: RunRecord, changes: Changes, parts: Sequence[Part], log: DeltaTable) -> bool:
+def publish_step(record: RunRecord, changes: Changes, coming: Coming, log: DeltaTable) -> bool:
     """One atomic commit; False where no row comes or goes, so that there is nothing to commit."""
-    if not parts and not changes.deleted:
+    if not coming.rows and not changes.deleted:
         return False
     files = live_files(log, record.table)
 
     def outgoing() -> Iterator[pa.RecordBatch]:
-        yield from keys_of_parts(record.table, parts)
+        yield from keys_of(coming.files(record.table))
         yield from _deleted(record, changes)
 
     rewritten = without(files, outgoing, table=record.table, run=record.run, version=log.version())
@@ -35,12 +34,12 @@ def publish_step(record: RunRecord, changes: Changes, parts: Sequence[Part], log
     # The log's own spelling of a path: it may be escaped, and a removal must name it as it is.
     logged = logged_paths(log, record.table)
     actions: list[AddAction | RemoveAction] = [
-        *(added(part) for part in parts),
+        *coming.actions(),
         *(file_added(file, now_ms) for file in rewritten.kept),
         *(file_removed(logged[file.path], file.size_bytes, now_ms) for file in rewritten.gone),
     ]
     log.create_write_transaction(
-        actions, "append", log.schema(), partition_by=[], commit_properties=properties(record, parts)
+        actions, "append", log.schema(), partition_by=[], commit_properties=properties(record, coming.rows)
     )
     return True
 

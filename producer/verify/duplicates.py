@@ -31,4 +31,4 @@ def check_duplicates(files: list[LiveFile]) -> list[Finding]:
 
 
 def _rows(answer: Iterator[pa.RecordBatch]) -> list[dict[str, Any]]:
-    return [row for batch in answer for row in batch.to_pylist()]
+    return [row for batch in answer for row in batch.to_pylist()][:_SHOWN]

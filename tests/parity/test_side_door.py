@@ -13,6 +13,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize
 
 from schemas.spec import Spec
 from worker.engine import Embedder
+from worker.engine.measure import measure
 
 
 @pytest.fixture
@@ -39,12 +40,24 @@ def test_inspect_then_embed(folder):
     assert_same_vectors(np.load(io.BytesIO(done.stdout)), Embedder.from_spec(spec).embed(tiny.TEXTS))
 
 
+def test_measure(folder):
+    embedder = Embedder.load(folder, dtype="float32")
+    texts = ["one", "a longer text than the other", "word " * 10_000]
+    facts = measure(embedder, texts, seconds=0.05)
+    assert facts["tokens"] == [len(ids) for ids in embedder.tokenize(texts, prompt=embedder.spec.prompt)]
+    assert facts["truncated"] == [False, False, True]
+    assert facts["tokens_per_second"] > 0
+    assert (facts["device"], facts["dtype"]) == ("cpu", "float32")
+    assert measure(embedder, [], seconds=0.05)["tokens_per_second"] is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "given", "message"),
     [
         (["inspect", "./nowhere"], b"", b"./nowhere is no folder"),
         (["inspect", "./nowhere", "--task", "neither"], b"", b"task"),
         (["embed"], b"{}", b"no request on stdin"),
+        (["measure"], b"[]", b"no request on stdin"),
     ],
 )
 def test_errors(arguments, given, message):

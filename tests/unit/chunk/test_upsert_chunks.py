@@ -15,7 +15,8 @@ from producer.chunk.chunked import Chunked
 from producer.chunk.cuts import cut_all
 from producer.jobs import JobLimits, cut
 from producer.plan import made_plan, to_embed
-from producer.table import check_covered, commit, list_parts, open_table, save_plan
+from producer.table import check_covered, commit, count_twins, list_parts, open_table, save_plan
+from producer.twins import copy_vectors, find_twins, save_twins, twins_of
 from producer.verify import verify
 from schemas.errors import TableError
 from schemas.run import Chunking, SourceOptions
@@ -50,24 +51,34 @@ def prepared(table, corpus, run, *, mode="upsert", size=3, spec=None, splits=Non
         base_version=None if state is None else state.version, spec=spec or a_spec(),
         source=SourceOptions(paths=(str(path),), keep_text=True, chunk_tokens=size),
     )  # fmt: skip
+    wanted = None
     if state is not None:
         record, planned = made_plan(record, rows, state)
         if record.step is not None:
             save_plan(record, planned)
+            wanted = planned.embed
+    record, twins = find_twins(record, rows, wanted, state)
+    if twins is not None:
+        save_twins(record, twins)
     return record, rows
 
 
 def ran(table, corpus, run, **options):
-    """One whole run; gives its record and the keys of the chunks that were embedded."""
+    """One whole run; gives its record and the keys of the chunks that got a vector."""
     record, rows = prepared(table, corpus, run, **options)
     if record.unchanged:
         return record, []
     keys = []
-    for job in cut(to_embed(record, rows), limits=JobLimits(rows=2)):
+    twins = twins_of(record, rows)
+    for job in cut(to_embed(record, rows, twins), limits=JobLimits(rows=2)):
         receipt = a_receipt(record, job.job).model_copy(update={"source": job.source})
         write_part(job.rows, encoded(job.rows), record=record, receipt=receipt)
         keys += zip(job.rows.column("id").to_pylist(), job.rows.column("chunk").to_pylist(), strict=True)
-    commit(record, list_parts(record.table, record.run))
+    copied = copy_vectors(record, rows, twins)
+    commit(record, list_parts(record.table, record.run), copied)
+    for file in copied.files:
+        found = pq.read_table(Path(record.table) / file.path)
+        keys += zip(found.column("id").to_pylist(), found.column("chunk").to_pylist(), strict=True)
     return record, keys
 
 
@@ -116,6 +127,7 @@ def test_only_chunks_that_changed_or_moved_are_embedded(tmp_path):
 def test_a_chunk_that_only_moved_has_its_new_place(tmp_path):
     ran(tmp_path / "t", {"d0": "one two"}, "run-1", splits=ByWords())
     assert ran(tmp_path / "t", {"d0": "three two"}, "run-2", splits=ByWords())[1] == [("d0", 0), ("d0", 1)]
+    assert count_twins(str(tmp_path / "t"), "run-2").rows == 1, "a chunk that only moved is not encoded again"
     assert held(tmp_path / "t") == {"d0": [(0, 5, "three"), (6, 9, "two")]}
 
 
@@ -140,7 +152,7 @@ def test_shorter_texts_do_not_stand_in_the_way_of_another_model(tmp_path):
 def test_two_upserts_at_once_do_not_mix_the_chunks_of_a_text(tmp_path):
     ran(tmp_path / "t", {"d0": "aaabbbccc"}, "run-1")
     record, rows = prepared(tmp_path / "t", {"d0": "aaaxxxccc"}, "run-2")
-    for job in cut(to_embed(record, rows), limits=JobLimits()):
+    for job in cut(to_embed(record, rows, twins_of(record, rows)), limits=JobLimits()):
         receipt = a_receipt(record, job.job).model_copy(update={"source": job.source})
         write_part(job.rows, encoded(job.rows), record=record, receipt=receipt)
     ran(tmp_path / "t", {"d0": "yyy"}, "run-3")

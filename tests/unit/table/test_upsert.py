@@ -22,6 +22,7 @@ from producer.survey import survey
 from producer.table import check_base, check_covered, commit, history, list_parts, open_table, read, save_plan
 from producer.table.compact import compact
 from producer.table.log import live_files, open_log
+from producer.twins import copy_vectors, find_twins, save_twins, twins_of
 from producer.verify import verify
 from schemas.errors import RunFailed, TableError
 from schemas.footer import read_footer
@@ -45,40 +46,54 @@ def source_of(folder, corpus, name="corpus"):
 def begun(table, rows_of, run, *, mode="upsert", **changes):
     """The record of a run, planned against the table as it is now."""
     state = open_table(str(table))
+    counted = survey(rows_of)
     record = a_record(
         table,
         run,
-        rows=survey(rows_of).rows,
+        rows=counted.rows,
+        tombstones=counted.tombstones,
         mode=mode,
         base_version=None if state is None else state.version,
         **changes,
     )
-    if state is None or mode == "replace":
-        return record
-    record, planned = made_plan(record, rows_of, state)
-    if record.step is not None:
-        save_plan(record, planned)
+    wanted = None
+    if state is not None and mode != "replace":
+        record, planned = made_plan(record, rows_of, state)
+        if record.step is not None:
+            save_plan(record, planned)
+            wanted = planned.embed
+    record, twins = find_twins(record, rows_of, wanted, state)
+    if twins is not None:
+        save_twins(record, twins)
     return record
 
 
 def worked(record, source, *, per_job=3):
     """Write the parts of a run as workers would."""
-    texts = []
-    for job in cut(to_embed(record, source), limits=JobLimits(rows=per_job)):
+    ids = []
+    for job in cut(to_embed(record, source, twins_of(record, source)), limits=JobLimits(rows=per_job)):
         receipt = a_receipt(record, job.job).model_copy(update={"source": job.source})
         write_part(job.rows, encoded(job.rows), record=record, receipt=receipt)
-        texts += job.rows.column("id").to_pylist()
-    return texts
+        ids += job.rows.column("id").to_pylist()
+    return ids
+
+
+def finish(record, source):
+    """Copy what is copied and commit; gives the files of twins."""
+    twins = copy_vectors(record, source, twins_of(record, source))
+    commit(record, list_parts(record.table, record.run), twins)
+    return twins
 
 
 def ran(table, source, run, **options):
-    """One whole run; gives the ids that were embedded."""
+    """One whole run; gives the ids that got a vector."""
     record = begun(table, source, run, **options)
     if record.unchanged:
         return []
     ids = worked(record, source)
-    commit(record, list_parts(record.table, record.run))
-    return ids
+    twins = finish(record, source)
+    paths = [os.path.join(record.table, file.path) for file in twins.files]
+    return ids + [id_ for path in paths for id_ in pq.read_table(path).column("id").to_pylist()]
 
 
 def held(table, version=None):
@@ -322,7 +337,7 @@ def test_less_than_the_plan_is_not_committed(table, tmp_path):
 def test_large_ids_and_odd_names(tmp_path):
     table = tmp_path / "a table, 50% ü"
     ran(table, source_of(tmp_path, {"ü/é": "one", "x" * 1000: "two", " ": "three"}), "run-1")
-    assert ran(table, source_of(tmp_path, {"ü/é": "two", "x" * 1000: "two", " ": "four"}), "run-2") == ["ü/é", " "]
+    assert ran(table, source_of(tmp_path, {"ü/é": "two", "x" * 1000: "two", " ": "four"}), "run-2") == [" ", "ü/é"]
     assert held(table) == {"ü/é": "two", "x" * 1000: "two", " ": "four"}
 
 
@@ -337,7 +352,7 @@ def test_verify_knows_the_sources_of_all_runs_that_rows_are_from(table, tmp_path
         worked(record, source)
         (table / "_runs").mkdir(exist_ok=True)
         (table / record.path).write_text(record.model_dump_json())
-        commit(record, list_parts(record.table, record.run))
+        finish(record, source)
 
     recorded("first", {f"d{n}": "one" for n in range(10)}, "run-2", mode="replace")
     recorded("second", {"d1": "two", "new": "three"}, "run-3")

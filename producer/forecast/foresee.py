@@ -1,10 +1,7 @@
 """What a run would do, from its record alone: `embed --dry-run`. Begins nothing and writes nothing."""
 
-from collections.abc import Iterator
-
-from rich.filesize import decimal
-
 from producer.explain import steps
+from producer.forecast.cost import Estimate
 from producer.table import open_table, spec_changes
 from producer.table.log import live_files, open_log
 from schemas.record import Record
@@ -20,10 +17,12 @@ _BYTES: dict[Store, float] = {
 class Forecast(Record):
     """What would happen to a table; counts but `rows` are of chunks (a row each, unless they are cut), sizes in bytes.
 
-    `embedded` rows are `new` or `changed`, or all of them where the table is made `anew`; `absent` ones are in the
-    table and not in the source. `version` is the present one, None for a new table; `commits` says whether there
-    would be a next one. `spec_changes` say why vectors are made otherwise than those of the table. `output_bytes` is
-    about the size of the new vectors, `rewritten_bytes` the most that is copied of files that lose rows.
+    `embedded` rows are `new` or `changed`, or all of them where the table is made `anew`, and `twins` are those of them
+    that share the text of another, so that they are not encoded; `absent` ones are in the
+    table and not in the source, `buried` those of them that have one of the `tombstones` there. `version` is the
+    present one, None for a new table; `commits` says whether there would be a next one. `spec_changes` say why vectors
+    are made otherwise than those of the table. `output_bytes` is about the size of the new vectors, `rewritten_bytes`
+    the most that is copied of files that lose rows; `estimate` is what encoding would take.
     """
 
     table: str
@@ -34,10 +33,13 @@ class Forecast(Record):
     rows: int
     chunks: int
     embedded: int
+    twins: int
     new: int
     changed: int
     reused: int
+    tombstones: int
     absent: int
+    buried: int
     deleted: int
     cut: bool
     jobs: int
@@ -55,49 +57,16 @@ class Forecast(Record):
     dtype: str
     store: Store
     kept: tuple[str, ...]
-
-    def lines(self) -> Iterator[str]:
-        """For a person."""
-        rows = f"{self.rows:,} rows" + (f", cut them into {self.chunks:,} chunks" if self.cut else "")
-        yield f"nothing was done. embed would read {rows} and embed {self.embedded:,} of them"
-        yield from self._about_table()
-        if self.spec_changes:
-            yield "vectors would be made otherwise than those of the table:"
-            yield from (f"    {line}" for line in self.spec_changes)
-        if self.embedded:
-            kind = f"{self.store}, {self.dims} dimensions"
-            jobs = "1 job" if self.jobs == 1 else f"{self.jobs:,} jobs"
-            yield f"about {decimal(self.output_bytes)} of vectors ({kind}), {jobs}"
-        if self.rewritten_bytes:
-            yield f"up to {decimal(self.rewritten_bytes)} is copied, of files that lose rows"
-        if self.kept and self.reused:
-            yield f"kept columns are not compared: {', '.join(self.kept)} of reused rows would stay as they are"
-        yield f"what happens to a text ({self.model}, fingerprint {self.fingerprint[:12]}, computed in {self.dtype}):"
-        yield from self.what_happens
-
-    def _about_table(self) -> Iterator[str]:
-        if self.version is None:
-            yield f"{self.table} would get its first version"
-            return
-        if not self.commits:
-            yield f"nothing has changed since version {self.version} of {self.table}: there would be no new version"
-        else:
-            yield f"{self.table}, now at version {self.version}, would get a new one:"
-        if self.mode == "replace":
-            yield "    all of it would be made anew, whatever it holds (--mode replace)"
-            return
-        anew = "; all of them are embedded, since vectors are made otherwise" if self.anew else ""
-        yield f"    {self.new:,} rows are new, {self.changed:,} changed, {self.reused:,} stay as they are{anew}"
-        if self.absent:
-            what = "would be deleted" if self.deleted else "would stay (--mode sync deletes them)"
-            yield f"    {self.absent:,} rows of the table are not in the source: they {what}"
+    estimate: Estimate | None = None
 
 
 def forecast(record: RunRecord) -> Forecast:
     """What carrying out this record would do."""
     state = None if record.base_version is None else open_table(record.table, record.base_version)
     changes, spec = record.changes, record.spec
-    embedded = 0 if record.unchanged else record.rows_to_embed
+    twins = 0 if record.twins is None else record.twins.rows
+    encoded = 0 if record.unchanged else record.rows_to_embed
+    embedded = encoded + twins
     return Forecast(
         table=record.table,
         version=record.base_version,
@@ -108,12 +77,15 @@ def forecast(record: RunRecord) -> Forecast:
         chunks=record.rows,
         cut=record.chunking is not None,
         embedded=embedded,
+        twins=twins,
         new=record.rows if changes is None else changes.new,
         changed=0 if changes is None else changes.changed,
         reused=0 if changes is None else changes.reused,
+        tombstones=record.tombstones,
         absent=0 if changes is None else changes.absent,
+        buried=0 if changes is None else changes.buried,
         deleted=0 if changes is None else changes.deleted,
-        jobs=-(-embedded // record.job_rows),
+        jobs=-(-encoded // record.job_rows),
         output_bytes=round(embedded * spec.dims * _BYTES[record.store]),
         rewritten_bytes=_rewritten(record),
         model=spec.model,
