@@ -73,7 +73,7 @@ class Driver:
             self._bury()
             workers = [beat.worker for beat in living_workers(self._broker.client)]
             progress = self._ledger.progress() if self._feeder else None
-            if self._feeder is None or progress is None:
+            if self._feeder is None or progress is None or self._feeder.is_outdated(progress):
                 progress, self._feeder = self._attach()
             if progress.state == "running" and not progress.ended:
                 self._feed(self._feeder, progress, len(workers))
@@ -86,7 +86,7 @@ class Driver:
 
     def _attach(self) -> tuple[Progress, Feeder]:
         if self._feeder is not None:
-            self._display.say("Redis has lost the run; it is built again from the parts that exist")
+            self._display.say("Redis has lost the run, or some of it; it is built again from the parts that exist")
         # None until all of it has worked: a Redis that goes away half-way makes the next tick begin again.
         self._feeder = None
         parts = self._parts()

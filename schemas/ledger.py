@@ -10,6 +10,7 @@ Per run, under `vecmill:run:<run>`:
     :sent       (sorted set) job -> when it was last published and not yet claimed, server time
     :leases     (sorted set) job -> when its lease runs out; a job given back waits here until its retry time
     :owners     (hash) job -> the worker that holds its lease
+    :claims     (hash) job -> the claim that got it the lease: asked once more, the answer is the same
     :attempts   (hash) job -> how many attempts raised an error; this and the next three only while it is in flight
     :losses     (hash) job -> how many leases were lost: their workers died, whatever killed them
     :trials     (hash) job -> which of its rows are being tried now, by a worker that does nothing else: "begin:end",
@@ -34,6 +35,8 @@ WORKERS_KEY = "vecmill:workers"
 
 #: A worker that dies is missed after this many seconds; it renews three times in that span.
 LEASE_SECONDS = 20
+#: No lease and no rest before another attempt is longer: a time that is further away was noted by a wrong clock.
+MOST_REST_SECONDS = 60
 #: A job is dead after so many attempts that raised an error. Leases that were lost do not count.
 MAX_ATTEMPTS = 5
 #: A job that lost so many leases is suspect: its next attempts are made alone, and its rows tried in pieces.
@@ -51,6 +54,7 @@ class RunKeys:
         self.sent = f"{self.run}:sent"
         self.leases = f"{self.run}:leases"
         self.owners = f"{self.run}:owners"
+        self.claims = f"{self.run}:claims"
         self.attempts = f"{self.run}:attempts"
         self.causes = f"{self.run}:causes"
         self.losses = f"{self.run}:losses"
@@ -69,7 +73,7 @@ class RunKeys:
 
     def of_a_job(self) -> list[str]:
         """The hashes that say something of a job for as long as it has not ended."""
-        return [self.owners, *self.of_its_attempts()]
+        return [self.owners, *self.of_its_attempts(), self.claims]
 
     def of_its_attempts(self) -> list[str]:
         """Those of them that say how earlier attempts went."""

@@ -13,7 +13,15 @@ import redis
 from pydantic import ValidationError
 
 from schemas.errors import UsageError
-from schemas.ledger import HEARTBEAT_SECONDS, RUNS_KEY, WORKERS_KEY, Heartbeat, RunKeys
+from schemas.ledger import (
+    HEARTBEAT_SECONDS,
+    LEASE_SECONDS,
+    MOST_REST_SECONDS,
+    RUNS_KEY,
+    WORKERS_KEY,
+    Heartbeat,
+    RunKeys,
+)
 from schemas.receipt import COUNTERS, Receipt
 from schemas.record import Record
 from schemas.run import RunRecord, RunState
@@ -32,7 +40,8 @@ _Kind = TypeVar("_Kind", bound=Record)
 class Progress(Record):
     """The counters of a run at one moment; `jobs` is None until the whole source is cut.
 
-    `deaths` are those of workers that were trying the rows of one suspect job, and so narrowed down which.
+    Jobs that somebody looks after are `sent` and not yet claimed, or `leased`: at work, or resting before another
+    attempt. `deaths` are those of workers that were trying the rows of one suspect job, and so narrowed down which.
     """
 
     state: RunState
@@ -42,6 +51,7 @@ class Progress(Record):
     done: int
     dead: int
     leased: int
+    sent: int
     deaths: int = 0
     counters: dict[str, int]
     first_claim: float | None
@@ -49,8 +59,8 @@ class Progress(Record):
 
     @property
     def outstanding(self) -> int:
-        """Jobs that were enqueued and have not ended."""
-        return self.enqueued - self.done - self.dead
+        """Jobs that are in Redis and have not ended."""
+        return self.leased + self.sent
 
     @property
     def ended(self) -> bool:
@@ -142,7 +152,8 @@ class Ledger:
     def overdue(self) -> tuple[list[int], list[int]]:
         """Jobs whose lease ran out, and jobs that nobody claimed for a while: their messages may be lost."""
         k = self._keys
-        expired, unclaimed = self._scripts["overdue"](keys=[k.run, k.jobs, k.sent, k.leases], args=[UNCLAIMED_SECONDS])
+        limits = [UNCLAIMED_SECONDS, LEASE_SECONDS, MOST_REST_SECONDS]
+        expired, unclaimed = self._scripts["overdue"](keys=[k.run, k.jobs, k.sent, k.leases], args=limits)
         return [int(job) for job in expired], [int(job) for job in unclaimed]
 
     def bury(self, worker: str) -> None:
@@ -152,11 +163,13 @@ class Ledger:
 
     def progress(self) -> Progress | None:
         """How far the run is, or None where Redis has lost it."""
-        with self._redis.pipeline(transaction=False) as pipe:
+        # In one transaction: a job that is claimed in between would be in neither set.
+        with self._redis.pipeline() as pipe:
             pipe.hgetall(self._keys.run)
             pipe.zcard(self._keys.leases)
+            pipe.zcard(self._keys.sent)
             pipe.time()
-            fields, leased, (seconds, microseconds) = pipe.execute()
+            fields, leased, sent, (seconds, microseconds) = pipe.execute()
         if b"state" not in fields:
             return None
         value = {key.decode(): text.decode() for key, text in fields.items() if key != b"record"}
@@ -168,6 +181,7 @@ class Ledger:
             done=int(value["done"]),
             dead=int(value["dead"]),
             leased=leased,
+            sent=sent,
             deaths=int(value.get("deaths", 0)),
             counters={name: int(value.get(name, 0)) for name in COUNTERS},
             first_claim=float(value["first_claim"]) if "first_claim" in value else None,
@@ -213,8 +227,12 @@ class Ledger:
 
     def holder(self) -> str | None:
         """The process that drives the run now, if any."""
-        answer = self._redis.get(self._keys.producer)
-        return None if answer is None else str(answer.decode())
+        with self._redis.pipeline() as pipe:
+            pipe.get(self._keys.producer)
+            pipe.pttl(self._keys.producer)
+            answer, left = pipe.execute()
+        # More time than is ever given is left from before the server's clock was set back.
+        return None if answer is None or left > 1000 * PRODUCER_SECONDS else str(answer.decode())
 
     def release(self, holder: str) -> None:
         """Leave the producer's place."""
@@ -248,7 +266,7 @@ def living_workers(client: redis.Redis) -> list[Heartbeat]:
     gone = [beat.worker for beat in beats if beat.at < now - 20 * HEARTBEAT_SECONDS]
     if gone:
         raw.hdel(WORKERS_KEY, *gone)
-    return sorted((beat for beat in beats if beat.at >= now - HEARTBEAT_SECONDS), key=lambda beat: beat.worker)
+    return sorted((beat for beat in beats if abs(now - beat.at) <= HEARTBEAT_SECONDS), key=lambda beat: beat.worker)
 
 
 def _read(kind: type[_Kind], text: bytes) -> _Kind | None:

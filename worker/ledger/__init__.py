@@ -4,6 +4,7 @@ The keys are documented in `schemas.ledger`. Every change is one small script, s
 whole or not at all. Calls wait through a restart of Redis; only after two minutes do they fail.
 """
 
+import secrets
 from enum import StrEnum
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from schemas.job import Job
-from schemas.ledger import LEASE_SECONDS, MAX_ATTEMPTS, WORKERS_KEY, Heartbeat, RunKeys
+from schemas.ledger import LEASE_SECONDS, MAX_ATTEMPTS, MOST_REST_SECONDS, WORKERS_KEY, Heartbeat, RunKeys
 from schemas.receipt import Receipt
 from schemas.transport import verified
 
@@ -70,7 +71,9 @@ class Ledger:
         """Ask for a job; only `Verdict.GO` means that it is ours to do."""
         k = RunKeys(job.run)
         keys = [k.run, k.jobs, k.sent, k.leases, *k.of_a_job()]
-        answer = self._claim(keys=keys, args=[job.job, self.worker, LEASE_SECONDS, MAX_ATTEMPTS])
+        # A connection that is lost on the way makes the client ask again: with the same name, for the same answer.
+        name = secrets.token_hex(8)
+        answer = self._claim(keys=keys, args=[job.job, self.worker, LEASE_SECONDS, MAX_ATTEMPTS, name])
         verdict, attempt, lost, deaths = [*answer, 0, b""][:4]
         return Claim(Verdict(verdict.decode()), int(attempt), int(lost), tuple(deaths.decode().split()))
 
@@ -102,7 +105,8 @@ class Ledger:
         """
         k = RunKeys(job.run)
         keys = [k.jobs, k.leases, k.owners, k.causes, k.attempts, k.refusals, k.trials]
-        self._give_back(keys=keys, args=[job.job, self.worker, cause, retry_seconds, attempts])
+        rest = min(retry_seconds, MOST_REST_SECONDS)
+        self._give_back(keys=keys, args=[job.job, self.worker, cause, rest, attempts])
 
     def abandon(self, job: Job, cause: str) -> None:
         """Say that the process is about to end, perhaps through this job: its lease counts as lost, and ends now."""
