@@ -18,6 +18,7 @@ Per run, under `vecmill:run:<run>`:
     :deaths     (hash) job -> the trials that ended with a lost lease, each followed by a space
     :causes     (hash) job -> why its last attempt failed; kept for a dead job
     :payload:<job>  (string) the job's rows, an Arrow IPC stream; deleted when the job is done
+    :obstacles  (hash) worker -> why it cannot write a part now; it waits with the vectors in hand
     :refusals   (hash) worker -> why it does not take part: its settings forbid it, or its model files differ
     :producer   (string) who drives the run; expires when that process is gone
 
@@ -41,6 +42,8 @@ MOST_REST_SECONDS = 60
 MAX_ATTEMPTS = 5
 #: A job that lost so many leases is suspect: its next attempts are made alone, and its rows tried in pieces.
 SUSPECT_LOSSES = 2
+#: What a worker has to finish its jobs once it is told to end: less than the 10 seconds that containers get.
+GRACE_SECONDS = 8
 #: A heartbeat older than this belongs to a worker that is gone.
 HEARTBEAT_SECONDS = 15
 
@@ -60,6 +63,7 @@ class RunKeys:
         self.losses = f"{self.run}:losses"
         self.trials = f"{self.run}:trials"
         self.deaths = f"{self.run}:deaths"
+        self.obstacles = f"{self.run}:obstacles"
         self.refusals = f"{self.run}:refusals"
         self.producer = f"{self.run}:producer"
 
@@ -69,7 +73,11 @@ class RunKeys:
 
     def all_but_payloads(self) -> list[str]:
         """Every key of the run that outlives its jobs."""
-        return [self.run, self.jobs, self.sent, self.leases, *self.of_a_job(), self.refusals]
+        return [self.run, self.jobs, self.sent, self.leases, *self.of_a_job(), *self.of_workers()]
+
+    def of_workers(self) -> list[str]:
+        """The hashes that say something of the workers, as they were told to this producer."""
+        return [self.refusals, self.obstacles]
 
     def of_a_job(self) -> list[str]:
         """The hashes that say something of a job for as long as it has not ended."""

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from schemas.errors import UsageError, VecmillError
 from schemas.files.address import is_remote, normal, within
+from schemas.ledger import GRACE_SECONDS
 from schemas.record import Record
 from schemas.run import RunRecord
 from schemas.spec import Spec
@@ -27,6 +28,7 @@ class WorkerSettings(Record):
     allow_roots: tuple[str, ...]
     trust_remote_code: bool = False
     threads: int = Field(default=1, gt=0)
+    grace_seconds: float = Field(default=GRACE_SECONDS, ge=0)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "WorkerSettings":
@@ -43,6 +45,7 @@ class WorkerSettings(Record):
             or (str(Path.cwd()),),
             trust_remote_code=env.get("VECMILL_TRUST_REMOTE_CODE") == "1",
             threads=int(env.get("VECMILL_THREADS", "1")),
+            grace_seconds=float(env.get("VECMILL_GRACE_SECONDS", GRACE_SECONDS)),
         )
 
     def check(self, record: RunRecord) -> None:

@@ -1,16 +1,18 @@
 """`vecmill worker`: Celery with the right flags, and the worker's own settings in its environment."""
 
 import os
-import tempfile
+from pathlib import Path
 
 import click
 
+import producer
 from producer.broker import connect
 from producer.commands.options import broker_option, device_option
 from producer.embedded.workers import JOBS_IN_FLIGHT, JOBS_IN_FLIGHT_GPU, worker_command, worker_env
 from producer.request import Where
 from schemas.errors import UsageError
 from schemas.files.address import normal
+from schemas.ledger import GRACE_SECONDS
 
 
 @click.command()
@@ -19,6 +21,8 @@ from schemas.files.address import normal
 @click.option("--jobs-in-flight", type=click.IntRange(min=1), help="Default 4 on a CPU, 32 on a GPU.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True,
               help="CPU threads; one-thread workers, one per core, are fastest on a CPU.")  # fmt: skip
+@click.option("--grace-seconds", type=click.FloatRange(min=0), default=GRACE_SECONDS, show_default=True,
+              help="Once told to end, it finishes its jobs for so long, and hands back the rest.")  # fmt: skip
 @click.option("--allow-model", multiple=True, metavar="GLOB", help="Models that runs may name; default any.")
 @click.option(
     "--allow-root",
@@ -28,8 +32,9 @@ from schemas.files.address import normal
 )
 @click.option("--trust-remote-code", is_flag=True, help="Run code that a model brings. Only for models you trust.")
 def worker(
-    broker: str | None, device: str, jobs_in_flight: int | None, threads: int, **allowed: tuple[str, ...] | bool
-) -> int:
+    broker: str | None, device: str, jobs_in_flight: int | None, threads: int, grace_seconds: float,
+    **allowed: tuple[str, ...] | bool,
+) -> int:  # fmt: skip
     r"""Start one worker on this machine: one per GPU, or one per CPU core.
 
     \b
@@ -43,13 +48,14 @@ def worker(
     settings = {
         "VECMILL_BROKER_URL": url,
         "VECMILL_DEVICE": device,
+        "VECMILL_GRACE_SECONDS": str(grace_seconds),
         "VECMILL_ALLOW_MODELS": ",".join(models if isinstance(models, tuple) else ()),
         # Absolute, since the worker runs in a folder of its own.
         "VECMILL_ALLOW_ROOTS": ",".join(map(normal, roots if isinstance(roots, tuple) and roots else (".",))),
         "VECMILL_TRUST_REMOTE_CODE": "1" if allowed["trust_remote_code"] else "0",
     }
     # Celery imports from where it runs, and the current folder may hold a `worker.py` of its own.
-    os.chdir(tempfile.mkdtemp(prefix="vecmill-worker-"))
+    os.chdir(Path(producer.__file__).parents[1])
     jobs = jobs_in_flight or (JOBS_IN_FLIGHT_GPU if device.startswith("cuda") else JOBS_IN_FLIGHT)
     command = worker_command(jobs)
     os.execvpe(command[0], command, worker_env(settings, threads=threads))

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from producer.embedded.redis_server import RedisServer
-from producer.embedded.workers import LocalWorkers, gpu_count, usable_cores
+from producer.embedded.redis_server import RedisServer, find_server
+from producer.embedded.workers import GRACE_SECONDS, LocalWorkers, gpu_count, usable_cores
 from schemas.run import RunRecord
 
 
@@ -15,6 +15,7 @@ class LocalCluster:
     """A context manager: inside it, `url` is a Redis that has workers for this run, and only for this run."""
 
     def __init__(self, record: RunRecord, *, workers: int | None, device: str) -> None:
+        find_server()  # Before there is anything to remove.
         self._folder = Path(tempfile.mkdtemp(prefix="vecmill-"))
         self._record = record
         self._device = device
@@ -66,13 +67,15 @@ class LocalCluster:
         """End the workers, then Redis, and remove what they left."""
         if self._workers is not None:
             self._workers.stop()
-        self._redis.stop()
+        self._redis.stop(remove=True)
+        # Where no Redis was started.
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _worker_settings(self) -> dict[str, str]:
         return {
             "VECMILL_BROKER_URL": self.url,
             "VECMILL_DEVICE": self._device,
+            "VECMILL_GRACE_SECONDS": str(GRACE_SECONDS / 2),
             "VECMILL_ALLOW_MODELS": ",".join(filter(None, (self._record.spec.model, self._record.spec.base))),
             "VECMILL_ALLOW_ROOTS": self._record.table,
             "VECMILL_TRUST_REMOTE_CODE": "1" if self._record.spec.trust_remote_code else "0",

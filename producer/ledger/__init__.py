@@ -98,7 +98,7 @@ class Ledger:
         with self._redis.pipeline() as pipe:
             pipe.hdel(k.run, "jobs", "reason")
             pipe.hset(k.run, mapping={**fields, **counters})
-            pipe.delete(k.jobs, k.sent, k.refusals)
+            pipe.delete(k.jobs, k.sent, *k.of_workers())
             pipe.zadd(RUNS_KEY, {self.run: record.created_at})
             for key in k.all_but_payloads():
                 pipe.persist(key)
@@ -190,14 +190,19 @@ class Ledger:
 
     def causes(self) -> dict[int, str]:
         """Why the last attempt at a job failed, for jobs that are not done."""
-        return {int(job): text.decode(errors="replace") for job, text in self._redis.hgetall(self._keys.causes).items()}
+        return {int(job): cause for job, cause in self._texts(self._keys.causes).items()}
 
     def refusals(self) -> dict[str, str]:
         """The workers that do not take part in the run, and why."""
-        return {
-            worker.decode(): text.decode(errors="replace")
-            for worker, text in self._redis.hgetall(self._keys.refusals).items()
-        }
+        return self._texts(self._keys.refusals)
+
+    def obstacles(self) -> dict[str, str]:
+        """The workers that wait because they cannot write, and why."""
+        return self._texts(self._keys.obstacles)
+
+    def _texts(self, key: str) -> dict[str, str]:
+        said = self._redis.hgetall(key)
+        return {name.decode(): text.decode(errors="replace") for name, text in said.items()}
 
     def set_state(self, state: RunState, reason: str = "") -> None:
         """Pause, resume, cancel, fail or close the run; workers heed it at their next claim."""

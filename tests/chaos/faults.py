@@ -75,7 +75,7 @@ class SecondProducer(Fault):
 
     def strike(self, world: World, holders: Holders) -> None:
         def once(kept: object) -> list[str] | None:
-            return None if kept.codes else world._arguments()
+            return None if kept.codes else world.arguments()
 
         world.drivers.append(world.keep(f"second-{world.task.run}-{len(world.drivers)}", once))
 

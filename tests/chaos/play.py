@@ -33,6 +33,7 @@ class Outcome:
     retries: int = 0
     reads: int = 0
     leftovers: int = 0
+    tracebacks: int = 0
     recovered: dict[str, float] = field(default_factory=dict)
     recovered_jobs: dict[str, int] = field(default_factory=dict)
     wrong: str = ""
@@ -101,6 +102,9 @@ def _run(world: World, task: Task, plan: Schedule, outcome: Outcome, reader: Rea
     finally:
         holders.stop()
         outcome.starts += sum(kept.starts for kept in world.drivers)
+        for kept in world.drivers:
+            if "Traceback" in kept.log.read_text():
+                outcome.tracebacks += 1
         outcome.retries += sum("vecmill retry" in kept.log.read_text() for kept in world.drivers)
         for kind, seconds in holders.recovered.items():
             outcome.recovered[kind] = max(*seconds, outcome.recovered.get(kind, 0))
@@ -113,10 +117,12 @@ def _strike(world: World, step: Step, holders: Holders, outcome: Outcome) -> Non
     time.sleep(step.after)
     late = " (the run had ended)" if world.committed() else ""
     world.note(f"strikes: {step.fault}{late}")
+    holders.disturb()
     step.fault.strike(world, holders)
     if step.meanwhile is not None:
         time.sleep(step.fault.seconds / 2)
         world.note(f"meanwhile: {step.meanwhile}{late}")
+        holders.disturb()
         step.meanwhile.strike(world, holders)
     time.sleep(step.fault.seconds / (1 if step.meanwhile is None else 2))
     step.fault.mend(world)

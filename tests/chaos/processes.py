@@ -73,6 +73,10 @@ class Kept:
         """What it wrote since its last start."""
         return self.log.read_bytes()[self._said_from :].decode(errors="replace")
 
+    def once(self) -> None:
+        """Do not start it again."""
+        self._leaving = True
+
     def stop(self) -> None:
         """End it for good."""
         self._leaving = True

@@ -80,6 +80,12 @@ class Holders(Looking):
             if owner.decode() == worker:
                 self._struck[job] = (now, owner, kind)
 
+    def disturb(self) -> None:
+        """Another fault struck: what is still waited for says nothing of the first one alone."""
+        self._struck = {
+            job: (since, owner, f"{kind.split(',')[0]}, and more") for job, (since, owner, kind) in self._struck.items()
+        }
+
     def look(self) -> None:
         if not self._struck:
             return

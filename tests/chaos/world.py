@@ -90,7 +90,7 @@ class World:
         """The workers that live, wherever they come from."""
         if self.task.driver != "embedded":
             return [pid for kept in self.workers if (pid := kept.pid) is not None]
-        return [child.pid for child in self._children() if "worker.app" in " ".join(_cmdline(child)[3:])]
+        return [child.pid for child in self._children() if _cmdline(child)[1:5] == ["-m", "celery", "-A", "worker.app"]]
 
     def redis_pid(self) -> int | None:
         """The Redis server of the run."""
@@ -145,7 +145,7 @@ class World:
             self.note("a person types `vecmill retry`")
             return vecmill("retry", self.task.run)
         workers = ["--workers", str(WORKERS), "--device", "cpu"] if self.task.driver == "embedded" else []
-        return [*self._arguments(), *workers]
+        return [*self.arguments(), *workers]
 
     def _detach(self, kept: Kept) -> list[str] | None:
         """Hand the run to the services, again where Redis forgot it or they gave it up."""
@@ -153,7 +153,7 @@ class World:
             if self.committed():
                 return None
             time.sleep(1)
-        return [*self._arguments(), "--detach"]
+        return [*self.arguments(), "--detach"]
 
     def _forgotten(self) -> bool:
         try:
@@ -166,7 +166,8 @@ class World:
     def _serve(self, _: Kept) -> list[str]:
         return vecmill("serve")
 
-    def _arguments(self) -> list[str]:
+    def arguments(self) -> list[str]:
+        """The command line that carries out the run."""
         task = self.task
         return vecmill("embed", task.corpus, "--model", self.model, "--to", task.table, "--run-id", task.run)
 
