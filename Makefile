@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install check test demo models-doc bench clean
+.PHONY: help install check test chaos demo models-doc bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ test: install ## every test that needs no GPU; under 15 minutes on 2 cores
 	# Two processes, whatever the machine: tests start workers of their own. In the order they are collected, so that
 	# the long files come first and the short ones even out the end.
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not chaos and not gpu'
+
+chaos: install ## 500 faults over real runs with real processes, from seeds, in an hour or so; logs in build/chaos
+	$(BIN)/python -m tests.chaos --events 500 --keep build/chaos
 
 demo: install ## embed 10,500 docstrings with a real model, then search them
 	$(BIN)/python -m benchmarks.demo

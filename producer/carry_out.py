@@ -16,10 +16,11 @@ from producer.driver import Driver
 from producer.embedded.cluster import LocalCluster
 from producer.place import Place
 from producer.plan import to_embed
+from producer.publish import publish
 from producer.request import Where
 from producer.result import Result
 from producer.start import check_source
-from producer.table import check_base, commit, committed_version, list_parts, open_table, sweep
+from producer.table import check_base, committed_version, list_parts, open_table, sweep
 from schemas.errors import RunFailed
 from schemas.files.address import is_remote
 from schemas.receipt import Receipt, Totals
@@ -46,14 +47,14 @@ def _do(record: RunRecord, where: Where, display: Display) -> None:
     rows = to_embed(record, source)
     if record.rows_to_embed == 0:
         # Only deletions: no queue and no worker is needed for them.
-        commit(record, [])
+        publish(record, [], display)
         _close_ledger(record, where)
         return
     with open_broker(record, where) as broker, Place(broker.ledger(record.run), display) as place:
         record = calibrated(record, source, broker, display=display, place=place)
         parts = partial(receipts, record)
         Driver(record, rows, broker=broker, display=display, place=place, parts=parts).run()
-        commit(record, list_parts(record.table, record.run))
+        publish(record, list_parts(record.table, record.run), display)
         sweep(record.table, record.run)
         # The table says so already; a Redis that is away at this moment makes no failure of it.
         with suppress(*OUTAGE):

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from producer.broker import Broker
+from producer.status import of_broker
 from schemas.ledger import RunKeys
 from tests.chaos import corpus
 from tests.chaos.oracle import check_folder, check_version
@@ -37,8 +39,9 @@ def test_a_disk_that_takes_nothing_is_waited_for_and_costs_no_attempt(make_world
     wait_until(lambda: "until this is mended" in driver.log.read_text(), log=driver.log)
     said = driver.log.read_text()
     assert ("Read-only file system" if read_only else "No space left on device") in said
-    waiting = world.client.hgetall(keys.owners)
-    assert waiting
+    assert world.client.hlen(keys.owners), "they hold their jobs"
+    (waits,) = of_broker(Broker(world.url), "run").reason.split("; ")
+    assert "worker(s) wait: cannot write" in waits
     world.disk.allow()
     assert_ends_well(world)
     said = driver.log.read_text()
