@@ -135,6 +135,7 @@ class Pipeline:
             end_process()
             return
         refuses = isinstance(error, Refused | ModelError)
-        counts = MAX_ATTEMPTS if isinstance(error, Hopeless) else 0 if refuses or isinstance(error, Obstructed) else 1
+        blameless = refuses or isinstance(error, Obstructed | LeaseLost)
+        counts = MAX_ATTEMPTS if isinstance(error, Hopeless) else 0 if blameless else 1
         rest = MOST_REST_SECONDS / 2 if isinstance(error, Obstructed) else RETRY_SECONDS * claim.attempt
         self._ledger.give_back(job, cause, retry_seconds=rest, attempts=counts, refuses=refuses)

@@ -24,6 +24,10 @@ class Fault:
     def strike(self, world: World, holders: Holders) -> None:
         raise NotImplementedError
 
+    def struck(self, world: World) -> bool:
+        """Whether it did, asked before it is mended."""
+        return True
+
     def mend(self, world: World) -> None:
         """Nothing, where nothing lasts."""
 
@@ -201,6 +205,22 @@ class Clock(Fault):
 
     def mend(self, world: World) -> None:
         world.switch("clock")
+
+
+@dataclass(frozen=True)
+class Death(Fault):
+    """The first worker or producer that comes to a moment is killed there; nobody is, where none comes to it."""
+
+    moment: str = "claimed"
+
+    def strike(self, world: World, holders: Holders) -> None:
+        world.switch(f"die {self.moment}", "")
+
+    def struck(self, world: World) -> bool:
+        return not (world.folder / "switches" / f"die {self.moment}").exists()
+
+    def mend(self, world: World) -> None:
+        world.switch(f"die {self.moment}")
 
 
 def revive(world: World) -> None:

@@ -125,11 +125,12 @@ def _strike(world: World, step: Step, holders: Holders, outcome: Outcome) -> Non
         holders.disturb()
         step.meanwhile.strike(world, holders)
     time.sleep(step.fault.seconds / (1 if step.meanwhile is None else 2))
+    struck = step.fault.struck(world)
     step.fault.mend(world)
     if step.fault.seconds:
-        world.note("mended")
+        world.note("mended" if struck else "nobody came to it")
     if not late:
-        outcome.events += 1 + (step.meanwhile is not None)
+        outcome.events += struck + (step.meanwhile is not None)
 
 
 def _wait(world: World, what: Callable[[], bool], reader: Looking) -> None:

@@ -7,6 +7,7 @@ from signal import SIGINT, SIGKILL, SIGSTOP, SIGTERM
 
 from tests.chaos.faults import (
     Clock,
+    Death,
     Fault,
     FullDisk,
     Network,
@@ -53,9 +54,13 @@ _SUDDEN: dict[str, Make] = {
     "kill a producer": lambda rng: Producer(number=SIGKILL, which=rng.randrange(3)),
     "end a producer": lambda rng: Producer(number=rng.choice([SIGTERM, SIGINT]), which=rng.randrange(3)),
 }
+#: In fake/moments.py; the last ones come to those that the end of a run alone has.
+_MOMENTS = ["claimed", "part written", "part named", "part durable", "finished", "to enqueue", "enqueued", "published"]
+_LAST_MOMENTS = ["to open", "opened", "adopted", "to commit", "committed"]
 #: For a Redis of the run's own, too.
 _ANYWHERE: dict[str, Make] = {
     **_SUDDEN,
+    "die at a moment": lambda rng: Death(_some(rng, 2, 4), moment=rng.choice(_MOMENTS)),
     "hang a worker": lambda rng: Worker(_some(rng, 2, 24), number=SIGSTOP, which=rng.randrange(2)),
     "hang a producer": lambda rng: Producer(_some(rng, 2, 18), number=SIGSTOP, which=rng.randrange(3)),
     "kill Redis": lambda rng: Redis(_some(rng, 0, 3), number=SIGKILL),
@@ -92,7 +97,9 @@ def _one(rng: random.Random, driver: Driver, faults: int) -> Schedule:
     if driver == "embed":
         kinds = {**kinds, "a second producer": lambda rng: SecondProducer()}
     steps = tuple(_step(rng, kinds) for _ in range(faults))
-    return Schedule(driver, steps, Step(_some(rng, 0, 1.5), _any(rng, _SUDDEN)))
+    death = Death(_some(rng, 4, 8), moment=rng.choice(_LAST_MOMENTS))
+    last = Step(0.0, death, _any(rng, _SUDDEN)) if rng.random() < 0.5 else Step(_some(rng, 0, 1.5), _any(rng, _SUDDEN))
+    return Schedule(driver, steps, last)
 
 
 def _step(rng: random.Random, kinds: dict[str, Make]) -> Step:

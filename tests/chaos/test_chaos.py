@@ -40,6 +40,7 @@ def test_seeds_differ_and_together_hold_every_fault() -> None:
     struck = {type(step.fault).__name__ for run in runs for step in run.steps}
     assert struck == {
         "Worker", "Producer", "SecondProducer", "Redis", "Wipe", "OldRedis", "Setting", "Network", "FullDisk", "Clock",
+        "Death",
     }  # fmt: skip
 
 

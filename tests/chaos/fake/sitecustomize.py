@@ -99,3 +99,11 @@ if "CHAOS_SWITCHES" in os.environ and "VECMILL_WORKER" in os.environ:
     from worker.engine.submission import Work
 
     engine.Engine, engine.Embedder, engine.Work, models.Models = Engine, Embedder, Work, Models
+
+    from moments import in_a_worker
+
+    in_a_worker()
+elif "CHAOS_SWITCHES" in os.environ and "producer" in sys.orig_argv:
+    from moments import in_a_producer
+
+    in_a_producer()
