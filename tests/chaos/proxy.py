@@ -60,7 +60,9 @@ class Proxy:
             return
         both = {writer, inner_writer}
         self._writers |= both
-        await asyncio.gather(self._pump(reader, inner_writer, ask=True), self._pump(inner_reader, writer, ask=False))
+        pumps = self._pump(reader, inner_writer, ask=True), self._pump(inner_reader, writer, ask=False)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*pumps)
         self._writers -= both
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, ask: bool) -> None:
