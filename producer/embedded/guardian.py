@@ -8,6 +8,7 @@ the standard library, and run as a plain file, so that it starts at once and sta
 """
 
 import contextlib
+import ctypes
 import os
 import select
 import shutil
@@ -18,13 +19,15 @@ import threading
 
 #: What a parent says that ends the command on purpose.
 END, END_AND_REMOVE = b"end", b"end and remove"
+#: Of Linux's sys/prctl.h.
+_PR_SET_PDEATHSIG = 1
 
 
 def main(argv: list[str]) -> int:
     """Start the command, wait for whichever ends first, and return the command's exit code."""
     grace_seconds, folder, command = float(argv[0]), argv[1], argv[2:]
     # A group of its own: a Ctrl-C at the terminal reaches the parent alone, which then decides.
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_end_with_guardian)
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
     remove = threading.Event()
@@ -33,6 +36,12 @@ def main(argv: list[str]) -> int:
     if remove.is_set() and folder:
         shutil.rmtree(folder, ignore_errors=True)
     return 128 - code if code < 0 else code
+
+
+def _end_with_guardian() -> None:
+    """In the child: be killed where the guardian is, by whatever kills the guardian; where the system knows how."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _end_with_parent(child: "subprocess.Popen[bytes]", grace_seconds: float, remove: threading.Event) -> None:

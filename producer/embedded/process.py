@@ -36,7 +36,7 @@ class GuardedProcess:
 
     def ask_to_end(self, *, remove: bool = False) -> None:
         """Say so on the pipe: the command gets TERM, and KILL after the grace time; with `remove`, `private` goes."""
-        if self._process.stdin is not None:
+        if self._process.stdin is not None and not self._process.stdin.closed:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.write(guardian.END_AND_REMOVE if remove else guardian.END)
                 self._process.stdin.flush()
