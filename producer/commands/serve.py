@@ -83,6 +83,9 @@ class _Service:
                 display.say(text)
         except RunTaken as error:
             display.say(str(error.args[0]))
+        except redis.RedisError as error:
+            # Before the run was driven, or after; it is taken up again when Redis answers.
+            display.say(f"run {record.run}: Redis does not answer ({error})")
         except VecmillError as error:
             display.say(f"run {record.run}: {error}")
             self._mark_failed(record.run, str(error))
