@@ -48,6 +48,8 @@ def play(seed: int, *, keep: Path | None = None, faults: int = 6) -> Outcome:
     world = World(folder / "world", log, seconds_per_text=SECONDS_PER_TEXT)
     try:
         _play(world, schedule(seed, faults=faults), outcome)
+        world.stop()
+        _wait(world, lambda: not world.left())
         outcome.ok = True
     except BaseException as error:
         outcome.wrong = f"{type(error).__name__}: {error}"
@@ -56,8 +58,10 @@ def play(seed: int, *, keep: Path | None = None, faults: int = 6) -> Outcome:
             raise
     finally:
         outcome.seconds = round(time.monotonic() - began, 1)
-        log(outcome.line())
         world.stop()
+        if world.left():
+            outcome.wrong += f"; left behind: {world.left()}"
+        log(outcome.line())
         if outcome.ok:
             world.remove()
     return outcome
@@ -133,10 +137,11 @@ def _strike(world: World, step: Step, holders: Holders, outcome: Outcome) -> Non
         outcome.events += struck + (step.meanwhile is not None)
 
 
-def _wait(world: World, what: Callable[[], bool], reader: Looking) -> None:
+def _wait(world: World, what: Callable[[], bool], *looking: Looking) -> None:
     deadline = time.monotonic() + _END_SECONDS
     while not what():
-        _raise(reader)
+        for one in looking:
+            _raise(one)
         assert time.monotonic() < deadline, "the run hangs"
         time.sleep(0.1)
 

@@ -80,6 +80,11 @@ class Holders(Looking):
             if owner.decode() == worker:
                 self._struck[job] = (now, owner, kind)
 
+    @property
+    def waits(self) -> bool:
+        """Whether jobs of a struck worker are still nobody's."""
+        return bool(self._struck)
+
     def disturb(self) -> None:
         """Another fault struck: what is still waited for says nothing of the first one alone."""
         self._struck = {

@@ -68,6 +68,7 @@ class World:
         self.client = redis.Redis.from_url(self.redis.url, socket_timeout=2)
         self.workers: list[Kept] = []
         self.drivers: list[Kept] = []
+        self._stopped = False
 
     def begin(self, task: Task) -> None:
         """Start who drives the run, and workers where they are not its own."""
@@ -111,8 +112,18 @@ class World:
         for kept in self.drivers:
             kept.stop()
 
+    def left(self) -> list[str]:
+        """Processes and folders that runs of this world left behind, once it has stopped."""
+        mine = str(self.folder / "switches")
+        processes = [one for one in psutil.process_iter() if _environ(one).get("CHAOS_SWITCHES") == mine]
+        folders = (self.folder / "tmp").glob("vecmill-*")
+        return [*(" ".join(_cmdline(one)) for one in processes), *map(str, folders)]
+
     def stop(self) -> None:
-        """End everything that is left, and what hides in the state folder of the machine."""
+        """End everything that is left of what was begun here; again is nothing."""
+        if self._stopped:
+            return
+        self._stopped = True
         for kept in [*self.drivers, *self.workers]:
             kept.stop()
         self.proxy.stop()
@@ -188,6 +199,13 @@ def _name(process: psutil.Process) -> str:
         return process.name()
     except psutil.NoSuchProcess:
         return ""
+
+
+def _environ(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return {}
 
 
 def _cmdline(process: psutil.Process) -> list[str]:
