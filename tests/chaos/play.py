@@ -85,7 +85,7 @@ def _play(world: World, schedules: list[Schedule], outcome: Outcome) -> None:
 
 
 def _run(world: World, task: Task, plan: Schedule, outcome: Outcome, reader: Reader) -> None:
-    holders = Holders(world.client, task.run, world.note)
+    holders = Holders(world.client, task.run)
     outcome.drivers.append(task.driver)
     world.switch("fast")
     world.note(f"{task.run}, driven by {task.driver}")

@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from producer.embedded.workers import worker_command, worker_env
-
 ROOT = Path(__file__).parents[2]
 #: What `--run-id` again may not cure, and a person would type after reading the message.
 RETRY = "vecmill retry"
@@ -105,9 +103,3 @@ class Kept:
 def vecmill(*arguments: str | Path) -> list[str]:
     """A command line of ours."""
     return [sys.executable, "-m", "producer", *map(str, arguments)]
-
-
-def worker(number: int, world_env: dict[str, str], table_root: Path) -> tuple[list[str], dict[str, str]]:
-    """How one worker is started; its name says which it is."""
-    settings = {"VECMILL_DEVICE": "cpu", "VECMILL_ALLOW_ROOTS": str(table_root), "VECMILL_WORKER": f"chaos:{number}"}
-    return worker_command(2), world_env | worker_env(settings, threads=1) | world_env | settings

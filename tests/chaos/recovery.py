@@ -27,7 +27,7 @@ def main() -> int:
     try:
         source = corpus.write({f"doc-{at}": f"text {at}" for at in range(_ROWS)}, folder / "corpus.parquet")
         world.begin(Task("run", source, world.disk.folder / "table", "embed"))
-        holders = Holders(world.client, "run", world.note)
+        holders = Holders(world.client, "run")
         holders.start()
         for at in range(2 * _TIMES):
             _wait_for(lambda: len(set(world.client.hvals("vecmill:run:run:owners"))) == 2)

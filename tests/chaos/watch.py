@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import redis
@@ -67,9 +66,9 @@ class Reader(Looking):
 class Holders(Looking):
     """Who holds each job, asked of the ledger behind any broken network; says how long struck jobs were nobody's."""
 
-    def __init__(self, client: redis.Redis, run: str, note: Callable[[str], None]) -> None:
+    def __init__(self, client: redis.Redis, run: str) -> None:
         super().__init__("holders")
-        self._client, self._keys, self._note = client, RunKeys(run), note
+        self._client, self._keys = client, RunKeys(run)
         self._struck: dict[int, tuple[float, bytes, str]] = {}
         self.recovered: dict[str, list[float]] = {}
 
