@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install check test test-readers fuzz docs demo models-doc bench clean
+.PHONY: help install check test test-readers chaos fuzz docs demo models-doc bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ docs: install ## the documentation as a site, in build/site
 FUZZ_EXAMPLES ?= 20000
 fuzz: install ## hours of hostile input: queue elements, payloads, records, models, sources, parts, command lines
 	VECMILL_HYPOTHESIS=fuzz VECMILL_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest -n 2 -m fuzz --timeout 0
+
+chaos: install ## 500 faults over real runs with real processes, from seeds, in an hour or so; logs in build/chaos
+	$(BIN)/python -m tests.chaos --events 500 --keep build/chaos
 
 demo: install ## embed 10,500 docstrings with a real model, then search them
 	$(BIN)/python -m benchmarks.demo

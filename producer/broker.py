@@ -19,6 +19,10 @@ OUTAGE = (
 _OLDEST_VERSION = (6, 2)
 
 
+class Unsafe(BrokerError):
+    """Redis answers, but is set up in a way that loses jobs."""
+
+
 class Broker:
     """One Redis: the ledger's client and the queue. `cluster` is the private one behind it, if it is ours."""
 
@@ -30,6 +34,10 @@ class Broker:
         #: What the server may take at most; 0 where its settings do not say.
         self.memory_bytes = int(raw.info("memory").get("maxmemory", 0))
         self.queue = JobQueue(url)
+
+    def check(self) -> None:
+        """Raise `Unsafe` where the server is too old, or evicts; it may be another one since it was last asked."""
+        _check(self.client, without_password(self.url))
 
     def ledger(self, run: str) -> Ledger:
         """The ledger of one run."""
@@ -84,10 +92,10 @@ def _check(client: redis.Redis, where: str) -> None:
     info: dict[str, str | int] = client.info()
     version = tuple(int(number) for number in str(info["redis_version"]).split(".")[:2])
     if version < _OLDEST_VERSION:
-        raise BrokerError(f"Redis at {where} is version {info['redis_version']}", way_out="use Redis 6.2 or newer")
+        raise Unsafe(f"Redis at {where} is version {info['redis_version']}", way_out="use Redis 6.2 or newer")
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
-        raise BrokerError(
+        raise Unsafe(
             f"Redis at {where} evicts keys when memory is short (maxmemory-policy {policy}), which would lose jobs",
             way_out="redis-cli CONFIG SET maxmemory-policy noeviction",
         )

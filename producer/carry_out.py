@@ -15,6 +15,7 @@ from producer.embedded.machine import crew_here
 from producer.model import weight_bytes
 from producer.place import Place
 from producer.plan import to_embed
+from producer.publish import publish
 from producer.request import Where
 from producer.result import Result
 from producer.start import check_source
@@ -44,21 +45,21 @@ def _do(record: RunRecord, where: Where, display: Display) -> None:
     twins = twins_of(record, source)
     rows = to_embed(record, source, twins)
 
-    def publish() -> None:
+    def attempt() -> int:
         if record.twins is not None:
             display.say(f"copying the vectors of {record.twins.rows:,} rows whose text has one")
-        commit(record, list_parts(record.table, record.run), copy_vectors(record, source, twins))
+        return commit(record, list_parts(record.table, record.run), copy_vectors(record, source, twins))
 
     if record.rows_to_embed == 0:
         # Only deletions, and texts that have vectors: no queue and no worker is needed for them.
-        publish()
+        publish(record, attempt, display)
         _close_ledger(record, where)
         return
     with open_broker(record, where) as broker, Place(broker.ledger(record.run), display) as place:
         record = calibrated(record, source, broker, display=display, place=place)
         parts = partial(receipts, record)
         Driver(record, rows, broker=broker, display=display, place=place, parts=parts).run()
-        publish()
+        publish(record, attempt, display)
         sweep(record.table, record.run)
         # The table says so already; a Redis that is away at this moment makes no failure of it.
         with suppress(*OUTAGE):

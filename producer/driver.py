@@ -5,17 +5,18 @@ died: what is done follows from the parts in the table, who is at work from the 
 """
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 
-from producer.broker import OUTAGE, Broker
+from producer.broker import Broker
+from producer.complaints import Complaints
 from producer.display import Display
 from producer.feeder import Feeder
 from producer.jobs import JobLimits
 from producer.ledger import Progress, living_workers, queued
+from producer.outage import WORTH_WAITING, Outage
 from producer.place import Place
 from producer.progress import Rates
-from producer.queue import QueueUnreachable, jobs_waiting
+from producer.queue import jobs_waiting
 from producer.source import Rows
 from schemas.errors import BrokerError, RunFailed
 from schemas.receipt import Receipt
@@ -23,12 +24,8 @@ from schemas.run import RunRecord
 
 #: A short run is looked at often, so that it ends when it is done; a long one once a second, which costs nothing.
 _FIRST_TICK_SECONDS, _LAST_TICK_SECONDS, _TICK_GROWTH = 0.1, 1.0, 1.02
-#: How long a Redis may be away before the run is given up (it can be resumed).
-_PATIENCE_SECONDS = 120.0
 #: So many dead jobs beside none that got done mean that nothing will.
 _HOPELESS_JOBS = 3
-#: So many different causes are told; a run in which everything fails differently shall not flood its log.
-_MOST_CAUSES = 20
 
 Parts = Callable[[], Mapping[int, Receipt]]
 
@@ -50,9 +47,9 @@ class Driver:
         self._place = place
         self._rates = Rates(record.rows_to_embed)
         self._feeder: Feeder | None = None
-        self._away_since: float | None = None
+        self._outage = Outage(broker, display, run=self._run)
+        self._complaints = Complaints(self._ledger, display)
         self._known = -1
-        self._told: set[str] = set()
         self._pause = threading.Event()
 
     def run(self) -> None:
@@ -69,24 +66,25 @@ class Driver:
     def _tick(self) -> bool:
         self._keep_alive()
         try:
+            self._outage.check()
             self._place.keep()
             self._bury()
             workers = [beat.worker for beat in living_workers(self._broker.client)]
             progress = self._ledger.progress() if self._feeder else None
-            if self._feeder is None or progress is None:
+            if self._feeder is None or progress is None or self._feeder.is_outdated(progress):
                 progress, self._feeder = self._attach()
             if progress.state == "running" and not progress.ended:
                 self._feed(self._feeder, progress, len(workers))
             self._show(progress, workers)
-        except (*OUTAGE, QueueUnreachable) as error:
-            self._wait_out(error)
+        except WORTH_WAITING as error:
+            self._outage.lasts(error)
             return False
-        self._away_since = None
+        self._outage.ends()
         return self._judge(progress)
 
     def _attach(self) -> tuple[Progress, Feeder]:
         if self._feeder is not None:
-            self._display.say("Redis has lost the run; it is built again from the parts that exist")
+            self._display.say("Redis has lost the run, or some of it; it is built again from the parts that exist")
         # None until all of it has worked: a Redis that goes away half-way makes the next tick begin again.
         self._feeder = None
         parts = self._parts()
@@ -112,26 +110,11 @@ class Driver:
     def _show(self, progress: Progress, workers: list[str]) -> None:
         view = self._rates.view(progress, queued=queued(self._broker.client), workers=len(workers))
         self._display.show(view)
-        self._tell_causes()
+        self._complaints.tell()
         if progress.done + progress.deaths > self._known and self._broker.cluster is not None:
             self._broker.cluster.progressed()
         self._known = progress.done + progress.deaths
-        self._check_willing(workers, progress)
-
-    def _check_willing(self, workers: list[str], progress: Progress) -> None:
-        refusals = self._ledger.refusals()
-        if workers and not progress.done and all(worker in refusals for worker in workers):
-            raise RunFailed(
-                f"none of the {len(workers)} worker(s) takes part in run {self._run}:\n{refusals[workers[0]]}",
-                way_out=self._retry,
-            )
-
-    def _tell_causes(self) -> None:
-        """Say once what made a worker give a job back: the run may go well all the same, or may be about to fail."""
-        for job, cause in self._ledger.causes().items():
-            if cause not in self._told and len(self._told) < _MOST_CAUSES:
-                self._told.add(cause)
-                self._display.say(f"job {job} was given back and will be tried again: {cause}")
+        self._complaints.check_willing(workers, progress, run=self._run, way_out=self._retry)
 
     def _judge(self, progress: Progress) -> bool:
         if progress.state == "cancelled":
@@ -164,14 +147,3 @@ class Driver:
             for worker in cluster.gone():
                 self._ledger.bury(worker)
                 cluster.buried(worker)
-
-    def _wait_out(self, error: Exception) -> None:
-        now = time.monotonic()
-        if self._away_since is None:
-            self._away_since = now
-            self._display.say(f"Redis does not answer, or takes nothing ({error}); waiting for it")
-        if now - self._away_since > _PATIENCE_SECONDS:
-            raise BrokerError(
-                f"Redis has not answered for {_PATIENCE_SECONDS:.0f} s; nothing that was embedded is lost",
-                way_out=f"when it is back: vecmill resume {self._run}",
-            ) from error

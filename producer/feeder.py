@@ -39,8 +39,9 @@ class Feeder:
 
         `workers` are alive, and `memory_bytes` is what Redis may take (0: nobody has said): see `producer.window`.
         """
-        yield from self._look_after()
-        outstanding = progress.outstanding
+        again = list(self._look_after())
+        yield from again
+        outstanding = progress.outstanding + len(again)
         size = self._window(progress, workers=workers, memory_bytes=memory_bytes)
         while not self.exhausted and size.has_room(outstanding, self._held_bytes):
             job = next(self._jobs, None)
@@ -55,6 +56,17 @@ class Feeder:
                 yield job.job
         if self.exhausted and progress.jobs is None:
             self._ledger.all_cut(self._next)
+
+    def is_outdated(self, progress: Progress) -> bool:
+        """Whether Redis has gone back to an older state, or nobody looks after a job: all is to be built again.
+
+        A server that comes back with an older append-only file does not know of jobs that were done since, and which
+        nobody remembers here. Where it says that more is left than it holds, and all is handed out, that never ends.
+        """
+        if progress.state != "running":
+            return False
+        unwatched = self.exhausted and not progress.ended and not progress.outstanding
+        return progress.enqueued < self._next or progress.done < (self._done_before or 0) or unwatched
 
     def restore(self, job: int) -> None:
         """Make sure that Redis holds the rows of a job that is to be published again."""

@@ -1,5 +1,6 @@
 """How far a run is: as its ledger says while Redis knows it, else as its parts say."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from producer.broker import Broker
@@ -75,6 +76,8 @@ def _reasons(record: RunRecord, ledger: Ledger, progress: Progress) -> Iterator[
         yield f"no process drives it: vecmill resume {record.run}, or let vecmill serve take it"
     elif progress.state == "running" and record.lacks_ranges:
         yield f"the ranges of {record.store} codes are being found from a sample"
+    for said, count in Counter(ledger.obstacles().values()).items():
+        yield f"{count} worker(s) wait: {said}"
     if progress.reason:
         yield progress.reason
         return

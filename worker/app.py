@@ -16,7 +16,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
-from celery.signals import celeryd_init, setup_logging, worker_init
+from celery.signals import celeryd_init, setup_logging, worker_init, worker_shutting_down
 from kombu import Queue
 from pydantic import ValidationError
 
@@ -104,6 +104,12 @@ def _boot(**_: Any) -> None:
         # Celery would log it and go on with a worker that can do nothing.
         log.exception("the worker cannot start", extra={"action": "worker_boot_failed"})
         raise SystemExit(f"the worker cannot start: {error}") from error
+
+
+@worker_shutting_down.connect
+def _depart(**_: Any) -> None:
+    if _runtime is not None:
+        _runtime.depart()
 
 
 @app.task(name=TASK_NAME)

@@ -59,6 +59,11 @@ class Leases:
                 if not self._held[job]:
                     del self._held[job]
 
+    def held(self) -> list[Job]:
+        """The jobs whose leases are being renewed."""
+        with self._lock:
+            return list(self._held)
+
     def _loop(self) -> None:
         while True:
             try:
@@ -73,8 +78,7 @@ class Leases:
             log.info("left without saying so: Redis does not answer", extra={"action": "leave_failed"})
 
     def _beat(self) -> None:
-        with self._lock:
-            held = list(self._held)
+        held = self.held()
         for run in {job.run for job in held}:
             self._ledger.renew(run, [job.job for job in held if job.run == run])
         device, models = self._describe()

@@ -8,14 +8,14 @@ leases, and so may be what kills its workers, is alone: nobody else can be blame
 import logging
 import os
 import time
-from collections.abc import Callable
 
 from schemas.errors import ModelError, PayloadError, VecmillError
 from schemas.job import Job
-from schemas.ledger import MAX_ATTEMPTS
+from schemas.ledger import MAX_ATTEMPTS, MOST_REST_SECONDS
 from schemas.payload import Payload, decode_payload
 from schemas.receipt import Receipt
 from schemas.run import OnTruncate, RunRecord
+from worker.departure import Departure, end_process
 from worker.encode import Effort, encode, encode_in_pieces
 from worker.engine import Embedder, Engine
 from worker.engine.panics import panics_told
@@ -24,6 +24,7 @@ from worker.ledger import Claim, Ledger, Verdict
 from worker.models import Models
 from worker.output.part import Encoded, embeddable
 from worker.output.write import durable_receipt, write_part
+from worker.patience import LeaseLost, Obstructed, Patience
 from worker.runs import Runs
 from worker.settings import Refused
 from worker.suspects import AROUND, Hopeless, Span, check_hope, is_suspect, spans
@@ -39,20 +40,17 @@ class PayloadLost(Exception):
     """Redis no longer holds the rows of this job; the producer will send them again."""
 
 
-class LeaseLost(Exception):
-    """Somebody else has this job by now."""
-
-
 class Pipeline:
     """Runs jobs; one per worker process, shared by the threads of its pool.
 
-    `end` asks the process to end: with its engine dead (a lost device, say) it is no use.
+    `departure` is the process's: with its engine dead (a lost device, say) it is no use, and is asked to end.
     """
 
     def __init__(
-        self, ledger: Ledger, leases: Leases, runs: Runs, models: Models, engine: Engine, *, end: Callable[[], None]
+        self, ledger: Ledger, leases: Leases, runs: Runs, models: Models, engine: Engine, *, departure: Departure
     ) -> None:
-        self._end = end
+        self._departure = departure
+        self._patience = Patience(ledger, leaving=departure.begun)
         self._ledger = ledger
         self._leases = leases
         self._runs = runs
@@ -65,7 +63,8 @@ class Pipeline:
         """Do one job, or find that it is not ours to do; returns the verdict. Never raises for a job's own fault."""
         with self._turns.together():
             if not self._engine.alive:
-                self._end()
+                end_process()
+            if not self._engine.alive or self._departure.begun.is_set():
                 return "not claimed"
             claim = self._ledger.claim(job)
             if claim.verdict is not Verdict.GO:
@@ -112,7 +111,8 @@ class Pipeline:
             claimed_at=claimed_at, durable_at=0.0, worker=self._ledger.worker,
             device=facts["device"], dtype=facts["dtype"],
         )  # fmt: skip
-        return write_part(rows, encoded, record=record, receipt=effort.onto(receipt))
+        receipt = effort.onto(receipt)
+        return self._patience.write(job, lambda: write_part(rows, encoded, record=record, receipt=receipt))
 
     def _rows(self, job: Job, record: RunRecord) -> Payload:
         try:
@@ -145,16 +145,20 @@ class Pipeline:
         cause = str(error) if isinstance(error, VecmillError) else f"{type(error).__name__}: {error}"
         log.warning(
             "job %s/%d, attempt %d: %s", job.run, job.job, claim.attempt, cause,
-            exc_info=not isinstance(error, PayloadLost | LeaseLost | VecmillError), extra=_event("job_given_back", job),
+            exc_info=not isinstance(error, PayloadLost | LeaseLost | Obstructed | VecmillError),
+            extra=_event("job_given_back", job),
         )  # fmt: skip
         self._tally.count("given_back")
         if not self._engine.alive:
             # The device is gone, through this job or another: as if the process had died, which it now does.
             self._ledger.abandon(job, cause)
-            self._end()
+            end_process()
             return
-        counts = 0 if isinstance(error, Refused | ModelError) else MAX_ATTEMPTS if isinstance(error, Hopeless) else 1
-        self._ledger.give_back(job, cause, retry_seconds=RETRY_SECONDS * claim.attempt, attempts=counts)
+        refuses = isinstance(error, Refused | ModelError)
+        blameless = refuses or isinstance(error, Obstructed | LeaseLost)
+        counts = MAX_ATTEMPTS if isinstance(error, Hopeless) else 0 if blameless else 1
+        rest = MOST_REST_SECONDS / 2 if isinstance(error, Obstructed) else RETRY_SECONDS * claim.attempt
+        self._ledger.give_back(job, cause, retry_seconds=rest, attempts=counts, refuses=refuses)
 
 
 def _event(action: str, job: Job) -> dict[str, object]:

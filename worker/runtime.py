@@ -1,13 +1,14 @@
 """Everything that one worker process holds, built once at its start and closed once at its end."""
 
 import logging
-import os
 import signal
+from typing import Any
 
 from schemas.exposition import Exposed
+from worker.departure import Departure
 from worker.engine import Engine
 from worker.leases import Leases
-from worker.ledger import Ledger, connect
+from worker.ledger import Ledger, connect, connect_briefly
 from worker.metrics import WorkerMetrics
 from worker.models import Models
 from worker.pipeline import Pipeline
@@ -27,7 +28,10 @@ class Runtime:
         self._exposed: Exposed | None = None
         self._engine = Engine()
         self._leases = Leases(ledger, describe=models.describe)
-        self.pipeline = Pipeline(ledger, self._leases, Runs(ledger, settings), models, self._engine, end=_end_process)
+        brief = Ledger(connect_briefly(settings.broker_url), worker)
+        self._departure = Departure(brief, self._leases, grace_seconds=settings.grace_seconds)
+        runs = Runs(ledger, settings)
+        self.pipeline = Pipeline(ledger, self._leases, runs, models, self._engine, departure=self._departure)
 
     def start(self) -> None:
         """Begin to say that this worker lives, and how it does where that is wanted."""
@@ -44,6 +48,12 @@ class Runtime:
         if self._exposed is not None:
             self._exposed.close()
 
+    def depart(self) -> None:
+        """The process was told to end; told again, it does so at once. In the main thread only."""
+        self._departure.begin()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+            # Celery would wait for its threads at a second signal, too.
+            signal.signal(number, self._depart_at_once)
 
-def _end_process() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
+    def _depart_at_once(self, *_: Any) -> None:
+        self._departure.begin(at_once=True)

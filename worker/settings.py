@@ -9,6 +9,7 @@ from pydantic import Field
 
 from schemas.errors import UsageError, VecmillError
 from schemas.files.address import is_remote, normal, within
+from schemas.ledger import GRACE_SECONDS
 from schemas.metrics import LOOPBACK
 from schemas.record import Record
 from schemas.run import RunRecord
@@ -31,6 +32,7 @@ class WorkerSettings(Record):
     threads: int = Field(default=1, gt=0)
     metrics_host: str = LOOPBACK
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    grace_seconds: float = Field(default=GRACE_SECONDS, ge=0)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "WorkerSettings":
@@ -49,6 +51,7 @@ class WorkerSettings(Record):
             threads=int(env.get("VECMILL_THREADS", "1")),
             metrics_host=env.get("VECMILL_METRICS_HOST", LOOPBACK),
             metrics_port=int(env["VECMILL_METRICS_PORT"]) if "VECMILL_METRICS_PORT" in env else None,
+            grace_seconds=float(env.get("VECMILL_GRACE_SECONDS", GRACE_SECONDS)),
         )
 
     def check(self, record: RunRecord) -> None:

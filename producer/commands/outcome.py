@@ -5,20 +5,25 @@ from collections.abc import Callable
 
 import click
 
+from producer.commands.interrupt import INTERRUPTED, at_once_when_repeated
 from producer.display import Display
 from producer.result import Result
 
-INTERRUPTED = 130
 SOME_ROWS_FAILED = 3
 
 
 def finish(work: Callable[[], Result], *, display: Display, run: str, started: float, as_json: bool) -> int:
     """Do the work and report it; returns the exit code."""
-    try:
-        result = work()
-    except KeyboardInterrupt:
+
+    def stopped() -> None:
         display.close()
         click.echo(f"stopped; what was embedded is kept. To go on: vecmill resume {run}", err=True)
+
+    try:
+        with at_once_when_repeated(stopped):
+            result = work()
+    except KeyboardInterrupt:
+        stopped()
         return INTERRUPTED
     finally:
         display.close()

@@ -104,12 +104,13 @@ class _Service:
             log.info("\n".join(done.lines()), extra={"action": "run_committed", **of_run})
         except RunTaken as error:
             log.info(str(error.args[0]), extra={"action": "run_taken", **of_run})
+        except OUTAGE as error:
+            # Before the run was driven, or after; it is taken up again when Redis answers.
+            log.warning("run %s: Redis does not answer (%s)", record.run, error,
+                        extra={"action": "redis_away", **of_run})  # fmt: skip
         except VecmillError as error:
             log.error("run %s: %s", record.run, error, extra={"action": "run_failed", **of_run})
             self._mark_failed(record.run, str(error))
-        except OUTAGE as error:
-            log.warning("run %s: Redis does not answer (%s); it is taken up again", record.run, error,
-                        extra={"action": "redis_away", **of_run})  # fmt: skip
         except Exception as error:  # a fault of ours or of a library: it may pass, but not be tried for ever
             self._tried[record.run] += 1
             reason = f"{type(error).__name__} in the service, {self._tried[record.run]} times: see its log"

@@ -1,17 +1,19 @@
 """`vecmill worker`: Celery with the right flags, and the worker's own settings in its environment."""
 
 import os
-import tempfile
+from pathlib import Path
 from typing import Any
 
 import click
 
+import producer
 from producer.broker import connect
 from producer.commands.options import broker_option, device_option, log_option, metrics_options
 from producer.embedded.workers import JOBS_IN_FLIGHT, JOBS_IN_FLIGHT_GPU, worker_command, worker_env
 from producer.request import Where
 from schemas.errors import UsageError
 from schemas.files.address import normal
+from schemas.ledger import GRACE_SECONDS
 from schemas.transport import as_list
 
 
@@ -21,6 +23,8 @@ from schemas.transport import as_list
 @click.option("--jobs-in-flight", type=click.IntRange(min=1), help="Default 4 on a CPU, 32 on a GPU.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True,
               help="CPU threads; one-thread workers, one per core, are fastest on a CPU.")  # fmt: skip
+@click.option("--grace-seconds", type=click.FloatRange(min=0), default=GRACE_SECONDS, show_default=True,
+              help="Once told to end, it finishes its jobs for so long, and hands back the rest.")  # fmt: skip
 @click.option("--allow-model", multiple=True, metavar="GLOB", help="Models that runs may name; default any.")
 @click.option(
     "--allow-root",
@@ -45,6 +49,7 @@ def worker(broker: str | None, device: str, jobs_in_flight: int | None, threads:
     settings = {
         "VECMILL_BROKER_URL": url,
         "VECMILL_DEVICE": device,
+        "VECMILL_GRACE_SECONDS": str(options["grace_seconds"]),
         "VECMILL_ALLOW_MODELS": as_list(options["allow_model"]),
         # Absolute, since the worker runs in a folder of its own.
         "VECMILL_ALLOW_ROOTS": as_list(map(normal, options["allow_root"] or (".",))),
@@ -55,7 +60,7 @@ def worker(broker: str | None, device: str, jobs_in_flight: int | None, threads:
         settings["VECMILL_METRICS_HOST"] = options["metrics_host"]
         settings["VECMILL_METRICS_PORT"] = str(options["metrics_port"])
     # Celery imports from where it runs, and the current folder may hold a `worker.py` of its own.
-    os.chdir(tempfile.mkdtemp(prefix="vecmill-worker-"))
+    os.chdir(Path(producer.__file__).parents[1])
     jobs = jobs_in_flight or (JOBS_IN_FLIGHT_GPU if device.startswith("cuda") else JOBS_IN_FLIGHT)
     command = worker_command(jobs)
     if options["log_format"] == "json":

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from producer.embedded.machine import Crew
-from producer.embedded.redis_server import RedisServer
-from producer.embedded.workers import LocalWorkers
+from producer.embedded.redis_server import RedisServer, find_server
+from producer.embedded.workers import GRACE_SECONDS, LocalWorkers
 from schemas.run import RunRecord
 from schemas.transport import as_list
 
@@ -18,6 +18,7 @@ class LocalCluster:
     """A context manager: inside it, `url` is a Redis that has workers for this run, and only for this run."""
 
     def __init__(self, record: RunRecord, *, crew: Crew, device: str) -> None:
+        find_server()  # Before there is anything to remove.
         self._folder = Path(tempfile.mkdtemp(prefix="vecmill-"))
         self._record = record
         self._device = device
@@ -69,7 +70,8 @@ class LocalCluster:
         """End the workers, then Redis, and remove what they left."""
         if self._workers is not None:
             self._workers.stop()
-        self._redis.stop()
+        self._redis.stop(remove=True)
+        # Where no Redis was started.
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _worker_settings(self) -> dict[str, str]:
@@ -77,6 +79,7 @@ class LocalCluster:
         return {
             "VECMILL_BROKER_URL": self.url,
             "VECMILL_DEVICE": self._device,
+            "VECMILL_GRACE_SECONDS": str(GRACE_SECONDS / 2),
             # These and no others, whatever letters of a pattern or a list are in their names.
             "VECMILL_ALLOW_MODELS": as_list(map(glob.escape, filter(None, (spec.model, spec.base)))),
             "VECMILL_ALLOW_ROOTS": as_list([self._record.table]),

@@ -34,16 +34,23 @@ class GuardedProcess:
         """How it ended, or None while it runs."""
         return self._process.poll()
 
-    def ask_to_end(self) -> None:
-        """Say so on the pipe: the command gets TERM, and KILL after the grace time."""
+    def ask_to_end(self, *, remove: bool = False) -> None:
+        """Say so on the pipe: the command gets TERM, and KILL after the grace time; with `remove`, `private` goes."""
         if self._process.stdin is not None and not self._process.stdin.closed:
             with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.write(b"end")
-                self._process.stdin.close()
+                self._process.stdin.write(guardian.END_AND_REMOVE if remove else guardian.END)
+                self._process.stdin.flush()
 
     def wait(self) -> None:
-        """Wait until it has ended; call `ask_to_end` before."""
-        self._process.wait(self._grace_seconds + 10)
+        """Wait until it has ended; call `ask_to_end` before. The pipe is held until then: a Ctrl-C here hurries it."""
+        try:
+            self._process.wait(self._grace_seconds + 10)
+        except subprocess.TimeoutExpired:
+            # Its guardian hangs, and so does all that could be waited for.
+            self._process.kill()
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
 
     def tail(self, lines: int = 15) -> str:
         """The end of its log, for an error message."""

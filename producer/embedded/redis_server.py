@@ -60,10 +60,10 @@ class RedisServer:
         self.start()
         return True
 
-    def stop(self) -> None:
-        """End it; its folder is the caller's to remove."""
+    def stop(self, *, remove: bool = False) -> None:
+        """End it; its folder stays unless it is to be removed, by a process that nobody kills."""
         if self._process is not None:
-            self._process.ask_to_end()
+            self._process.ask_to_end(remove=remove)
             self._process.wait()
 
     def _answers(self) -> bool:

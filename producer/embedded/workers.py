@@ -15,6 +15,8 @@ from schemas.transport import CANNOT_START
 #: Jobs that a worker keeps in flight, so that tokenizing and writing overlap with encoding.
 JOBS_IN_FLIGHT = 4
 JOBS_IN_FLIGHT_GPU = 32
+#: What they have between being asked to end and being killed.
+GRACE_SECONDS = 5
 #: Workers that die more often than this, with no job done and no row found out meanwhile, are not started again.
 MOST_DEATHS = 8
 
@@ -93,4 +95,4 @@ class LocalWorkers:
         if self._gpus:
             env["CUDA_VISIBLE_DEVICES"] = str(number % self._gpus)
         jobs = JOBS_IN_FLIGHT_GPU if self._gpus else JOBS_IN_FLIGHT
-        return GuardedProcess(worker_command(jobs), log=log, env=env, grace_seconds=5)
+        return GuardedProcess(worker_command(jobs), log=log, env=env, grace_seconds=GRACE_SECONDS)

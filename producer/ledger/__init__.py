@@ -13,7 +13,15 @@ import redis
 from pydantic import ValidationError
 
 from schemas.errors import UsageError
-from schemas.ledger import HEARTBEAT_SECONDS, RUNS_KEY, WORKERS_KEY, Heartbeat, RunKeys
+from schemas.ledger import (
+    HEARTBEAT_SECONDS,
+    LEASE_SECONDS,
+    MOST_REST_SECONDS,
+    RUNS_KEY,
+    WORKERS_KEY,
+    Heartbeat,
+    RunKeys,
+)
 from schemas.receipt import COUNTERS, Receipt
 from schemas.record import Record
 from schemas.run import RunRecord, RunState
@@ -32,7 +40,8 @@ _Kind = TypeVar("_Kind", bound=Record)
 class Progress(Record):
     """The counters of a run at one moment; `jobs` is None until the whole source is cut.
 
-    `deaths` are those of workers that were trying the rows of one suspect job, and so narrowed down which.
+    Jobs that somebody looks after are `sent` and not yet claimed, or `leased`: at work, or resting before another
+    attempt. `deaths` are those of workers that were trying the rows of one suspect job, and so narrowed down which.
     """
 
     state: RunState
@@ -42,6 +51,7 @@ class Progress(Record):
     done: int
     dead: int
     leased: int
+    sent: int
     deaths: int = 0
     counters: dict[str, int]
     first_claim: float | None
@@ -49,8 +59,8 @@ class Progress(Record):
 
     @property
     def outstanding(self) -> int:
-        """Jobs that were enqueued and have not ended."""
-        return self.enqueued - self.done - self.dead
+        """Jobs that are in Redis and have not ended."""
+        return self.leased + self.sent
 
     @property
     def ended(self) -> bool:
@@ -88,7 +98,7 @@ class Ledger:
         with self._redis.pipeline() as pipe:
             pipe.hdel(k.run, "jobs", "reason")
             pipe.hset(k.run, mapping={**fields, **counters})
-            pipe.delete(k.jobs, k.sent, k.refusals)
+            pipe.delete(k.jobs, k.sent, *k.of_workers())
             pipe.zadd(RUNS_KEY, {self.run: record.created_at})
             for key in k.all_but_payloads():
                 pipe.persist(key)
@@ -142,7 +152,8 @@ class Ledger:
     def overdue(self) -> tuple[list[int], list[int]]:
         """Jobs whose lease ran out, and jobs that nobody claimed for a while: their messages may be lost."""
         k = self._keys
-        expired, unclaimed = self._scripts["overdue"](keys=[k.run, k.jobs, k.sent, k.leases], args=[UNCLAIMED_SECONDS])
+        limits = [UNCLAIMED_SECONDS, LEASE_SECONDS, MOST_REST_SECONDS]
+        expired, unclaimed = self._scripts["overdue"](keys=[k.run, k.jobs, k.sent, k.leases], args=limits)
         return [int(job) for job in expired], [int(job) for job in unclaimed]
 
     def bury(self, worker: str) -> None:
@@ -152,17 +163,19 @@ class Ledger:
 
     def progress(self) -> Progress | None:
         """How far the run is, or None where Redis has lost it."""
-        with self._redis.pipeline(transaction=False) as pipe:
+        # In one transaction: a job that is claimed in between would be in neither set.
+        with self._redis.pipeline() as pipe:
             pipe.hgetall(self._keys.run)
             pipe.zcard(self._keys.leases)
+            pipe.zcard(self._keys.sent)
             pipe.time()
-            fields, leased, (seconds, microseconds) = pipe.execute()
+            fields, leased, sent, (seconds, microseconds) = pipe.execute()
         try:
-            return self._progress(fields, leased, float(seconds) + float(microseconds) / 1e6)
+            return self._progress(fields, leased, sent, float(seconds) + float(microseconds) / 1e6)
         except (ValueError, KeyError):
             return None  # Written over by somebody else: as good as lost, and built again like that.
 
-    def _progress(self, fields: Any, leased: int, now: float) -> Progress:
+    def _progress(self, fields: Any, leased: int, sent: int, now: float) -> Progress:
         value = {key.decode(): text.decode() for key, text in fields.items() if key != b"record"}
         return Progress(
             state=value["state"],
@@ -172,6 +185,7 @@ class Ledger:
             done=int(value["done"]),
             dead=int(value["dead"]),
             leased=leased,
+            sent=sent,
             deaths=int(value.get("deaths", 0)),
             counters={name: int(value.get(name, 0)) for name in COUNTERS},
             first_claim=float(value["first_claim"]) if "first_claim" in value else None,
@@ -180,14 +194,19 @@ class Ledger:
 
     def causes(self) -> dict[int, str]:
         """Why the last attempt at a job failed, for jobs that are not done."""
-        return {int(job): text.decode(errors="replace") for job, text in self._redis.hgetall(self._keys.causes).items()}
+        return {int(job): cause for job, cause in self._texts(self._keys.causes).items()}
 
     def refusals(self) -> dict[str, str]:
         """The workers that do not take part in the run, and why."""
-        return {
-            worker.decode(): text.decode(errors="replace")
-            for worker, text in self._redis.hgetall(self._keys.refusals).items()
-        }
+        return self._texts(self._keys.refusals)
+
+    def obstacles(self) -> dict[str, str]:
+        """The workers that wait because they cannot write, and why."""
+        return self._texts(self._keys.obstacles)
+
+    def _texts(self, key: str) -> dict[str, str]:
+        said = self._redis.hgetall(key)
+        return {name.decode(): text.decode(errors="replace") for name, text in said.items()}
 
     def set_state(self, state: RunState, reason: str = "") -> None:
         """Pause, resume, cancel, fail or close the run; workers heed it at their next claim."""
@@ -217,8 +236,12 @@ class Ledger:
 
     def holder(self) -> str | None:
         """The process that drives the run now, if any."""
-        answer = self._redis.get(self._keys.producer)
-        return None if answer is None else str(answer.decode())
+        with self._redis.pipeline() as pipe:
+            pipe.get(self._keys.producer)
+            pipe.pttl(self._keys.producer)
+            answer, left = pipe.execute()
+        # More time than is ever given is left from before the server's clock was set back.
+        return None if answer is None or left > 1000 * PRODUCER_SECONDS else str(answer.decode())
 
     def release(self, holder: str) -> None:
         """Leave the producer's place."""
@@ -258,7 +281,7 @@ def living_workers(client: redis.Redis) -> list[Heartbeat]:
     gone = [beat.worker for beat in beats if beat.at < now - 20 * HEARTBEAT_SECONDS]
     if gone:
         raw.hdel(WORKERS_KEY, *gone)
-    return sorted((beat for beat in beats if beat.at >= now - HEARTBEAT_SECONDS), key=lambda beat: beat.worker)
+    return sorted((beat for beat in beats if abs(now - beat.at) <= HEARTBEAT_SECONDS), key=lambda beat: beat.worker)
 
 
 def _read(kind: type[_Kind], text: bytes) -> _Kind | None:

@@ -164,6 +164,13 @@ def test_workers_may_write_only_into_the_volume():
         assert [command[i + 1] for i, item in enumerate(command) if item == "--allow-root"] == ["/data"]
 
 
+def test_workers_hand_back_what_they_cannot_finish_before_they_are_killed():
+    for name in ("worker", "worker-cpu"):
+        command = SERVICES[name]["command"]
+        assert SERVICES[name]["stop_grace_period"] == "2m"
+        assert float(command[command.index("--grace-seconds") + 1]) <= 110
+
+
 def test_the_gpu_is_reserved_for_the_gpu_worker_alone():
     (device,) = SERVICES["worker"]["deploy"]["resources"]["reservations"]["devices"]
     assert device["driver"] == "nvidia"

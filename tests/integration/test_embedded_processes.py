@@ -66,3 +66,14 @@ def test_it_ends_with_its_owner_and_leaves_nothing_even_when_that_is_killed(tmp_
     owner.stdout.close()
     assert not psutil.wait_procs(children, timeout=15)[1]
     assert not folder.exists()
+
+
+def test_a_guardian_that_is_killed_takes_its_command_with_it(server: RedisServer, client: redis.Redis) -> None:
+    guarded = psutil.Process(int(client.info()["process_id"]))
+    guardian = guarded.parent()
+    assert guardian is not None
+    assert "guardian.py" in " ".join(guardian.cmdline())
+    guardian.kill()
+    assert not psutil.wait_procs([guarded], timeout=60)[1]
+    wait_until(server.keep_alive)
+    assert client.ping()

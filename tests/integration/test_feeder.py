@@ -113,4 +113,87 @@ def test_the_window_grows_with_the_jobs_at_work_and_not_beyond_the_memory(
     small = Feeder(open_source(source_options), ProducerLedger(client, "small"), LIMITS, {})
     progress = ledger.progress()
     assert progress is not None
-    assert len(list(small.fill(progress.model_copy(update={"enqueued": 0}), memory_bytes=2))) == 1
+    assert len(list(small.fill(progress.model_copy(update={"sent": 0, "leased": 0}), memory_bytes=2))) == 1
+
+
+def test_a_redis_that_went_back_to_an_older_state_is_noticed(
+    client: redis.Redis, source_options: SourceOptions
+) -> None:
+    ledger, worker = ProducerLedger(client, RUN), WorkerLedger(client, "w")
+    ledger.open(record())
+    feeder = Feeder(open_source(source_options), ledger, LIMITS, {})
+    keys = RunKeys(RUN)
+
+    def state() -> dict[bytes, bytes]:
+        return {key: client.dump(key) for key in client.keys(f"{keys.run}*")}
+
+    def outdated() -> bool:
+        progress = ledger.progress()
+        assert progress is not None
+        return feeder.is_outdated(progress)
+
+    def back_to(dumps: dict[bytes, bytes]) -> None:
+        client.flushall()
+        for key, dump in dumps.items():
+            client.restore(key, 0, dump)
+
+    at_first = state()
+    published = fill(feeder, ledger)
+    some_sent = state()
+    for number in published[:9]:
+        worker.claim(Job(run=RUN, job=number))
+        worker.finish(Job(run=RUN, job=number), receipt(number))
+    fill(feeder, ledger)
+    now = state()
+    assert not outdated()
+    for older in (at_first, some_sent):
+        back_to(older)
+        assert outdated()
+        ledger.set_state("cancelled")
+        assert not outdated(), "a run that is not to go on is not built again"
+        back_to(now)
+        assert not outdated()
+
+
+def test_a_redis_that_goes_away_between_two_questions_loses_no_job(
+    client: redis.Redis, source_options: SourceOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = ProducerLedger(client, RUN)
+    ledger.open(record())
+    feeder = Feeder(open_source(source_options), ledger, LIMITS, {})
+
+    def away(*_: object) -> dict[int, str]:
+        raise redis.ConnectionError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "states", lambda jobs: away() if list(jobs) else {})
+        with pytest.raises(redis.ConnectionError):
+            fill(feeder, ledger)
+    progress = ledger.progress()
+    assert progress is not None
+    assert feeder.is_outdated(progress), "a job was cut and is nowhere"
+
+
+def test_a_job_that_nobody_looks_after_is_noticed(client: redis.Redis, tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("".join(f"text {at}\n" for at in range(8)))
+    ledger = ProducerLedger(client, RUN)
+    ledger.open(record())
+    feeder = Feeder(open_source(SourceOptions(paths=(str(tmp_path / "corpus.txt"),))), ledger, LIMITS, {})
+    assert fill(feeder, ledger) == [0, 1]
+    client.zrem(RunKeys(RUN).sent, 0)
+    progress = ledger.progress()
+    assert progress is not None
+    assert not feeder.is_outdated(progress), "another one is still waited for"
+    client.zrem(RunKeys(RUN).sent, 1)
+    progress = ledger.progress()
+    assert progress is not None
+    assert feeder.is_outdated(progress)
+
+
+def test_holes_below_a_late_part_are_filled_however_many(client: redis.Redis, source_options: SourceOptions) -> None:
+    ledger = ProducerLedger(client, RUN)
+    ledger.open(record())
+    late = 2 * window.WINDOW_JOBS
+    parts = {late: receipt(late)}
+    ledger.adopt(parts.values())
+    assert len(fill(Feeder(open_source(source_options), ledger, LIMITS, parts), ledger)) == window.WINDOW_JOBS

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,10 +112,14 @@ def test_a_killed_redis_of_a_cluster_that_comes_back_empty(
     assert len(parts(table)) < 64, "killed too late to prove anything"
     wait_until(server.keep_alive)
     assert not client.exists(f"vecmill:run:{RUN}"), "the ledger is lost for good"
+    survivors = {int(path.stem.removeprefix("part-")) for path in parts(table)}
     done = vecmill.run("resume", RUN, "--json", **broker)
     assert done.returncode == 0, done.stderr
     assert_holds_each_once(table, ROWS)
     assert worker.poll() is None, "the worker outlives a restart of Redis"
+    done_by = Counter(int(job) for job in re.findall(rf"job {RUN}/(\d+): \d+ rows", worker.log.read_text()))
+    assert survivors
+    assert {job for job in survivors if done_by[job] > 1} == set(), "what has a part is not embedded again"
 
 
 def test_a_killed_private_redis_is_started_again_in_mid_run(

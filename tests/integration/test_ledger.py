@@ -1,6 +1,7 @@
 """The ledger's laws, against a real Redis: every job ends once, whoever claims, dies or repeats."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -13,13 +14,15 @@ from producer.ledger import living_workers
 from producer.queue import JobQueue, jobs_waiting
 from schemas.errors import UsageError
 from schemas.job import Job
-from schemas.ledger import MAX_ATTEMPTS, WORKERS_KEY, Heartbeat, RunKeys
+from schemas.ledger import LEASE_SECONDS, MAX_ATTEMPTS, WORKERS_KEY, Heartbeat, RunKeys
 from schemas.receipt import Receipt, SourceRange
 from schemas.run import RunRecord, SourceOptions
 from schemas.spec import Spec
 from schemas.transport import QUEUE
+from tests.chaos.proxy import Proxy
+from tests.integration.conftest import wait_until
 from worker.ledger import Ledger as WorkerLedger
-from worker.ledger import Verdict
+from worker.ledger import Verdict, connect
 from worker.runs import Runs, UnknownRun
 from worker.settings import WorkerSettings
 
@@ -328,3 +331,44 @@ def test_what_is_no_record_of_ours_is_passed_over(
     client.hset(RunKeys(RUN).run, "record", garbage)
     assert [beat.worker for beat in living_workers(client)] == ["alive"]
     assert producer.record() is None
+
+
+def test_a_claim_whose_answer_was_lost_is_answered_once_more(server: RedisServer, client: redis.Redis) -> None:
+    ledger = ProducerLedger(client, RUN)
+    ledger.open(record())
+    for job in range(2):
+        ledger.enqueue(job, b"rows")
+    port = int(server.url.rpartition(":")[2].partition("/")[0])
+    proxy = Proxy(port)
+    far = WorkerLedger(connect(server.url.replace(f":{port}/", f":{proxy.port}/")), "far")
+    assert far.claim(Job(run=RUN, job=1)).verdict is Verdict.GO, "Redis knows the script now"
+    proxy.mood = "deaf"
+    with ThreadPoolExecutor(1) as thread:
+        claim = thread.submit(far.claim, Job(run=RUN, job=0))
+        wait_until(lambda: client.hexists(RunKeys(RUN).owners, "0"))
+        proxy.cut()
+        proxy.mood = "pass"
+        assert claim.result(60) == (Verdict.GO, 1, 0, ())
+    assert far.claim(Job(run=RUN, job=0)).verdict is Verdict.BUSY, "another message is no answer that was lost"
+    proxy.stop()
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_step_of_the_clock_of_redis_delays_no_job(client: redis.Redis, producer: ProducerLedger, hours: int) -> None:
+    """Times that were noted are then so much older, or younger, than the clock."""
+    dead, keys = WorkerLedger(client, "dead"), RunKeys(RUN)
+    assert dead.claim(Job(run=RUN, job=0)).verdict is Verdict.GO
+    assert producer.hold("dead") == "dead"
+    for key in (keys.leases, keys.sent):
+        for job, noted in client.zrange(key, 0, -1, withscores=True):
+            client.zadd(key, {job: noted + hours * 3600})
+    client.pexpire(keys.producer, 15_000 + hours * 3_600_000)
+    assert producer.holder() is None
+    assert producer.hold("alive") == "alive"
+    expired, unclaimed = producer.overdue()
+    assert (expired, unclaimed) == (([], []) if hours > 0 else ([0], [1, 2]))
+    latest = {key: max(noted for _, noted in client.zrange(key, 0, -1, withscores=True)) for key in (keys.sent,)}
+    assert latest[keys.sent] <= dead.server_time()
+    if hours > 0:
+        lease = client.zscore(keys.leases, "0")
+        assert lease <= dead.server_time() + LEASE_SECONDS

@@ -1,11 +1,13 @@
-"""Addresses are shown without their passwords."""
+"""Addresses are shown without their passwords, and a server that would lose jobs is refused."""
 
 import ssl
+from types import SimpleNamespace
 
 import pytest
 from kombu import Connection
 
-from producer.broker import connect, without_password
+from producer import broker
+from producer.broker import Unsafe, connect, without_password
 from schemas.errors import BrokerError
 from schemas.transport import verified
 
@@ -36,3 +38,21 @@ def test_tls_checks_certificate_and_name_unless_the_address_says_otherwise():
     lax = Connection(verified("rediss://h/0?ssl_cert_reqs=none&ssl_check_hostname=false")).ssl
     assert lax == {"ssl_cert_reqs": ssl.CERT_NONE, "ssl_check_hostname": False}
     assert verified("redis://:p@h/0") == "redis://:p@h/0"
+
+
+@pytest.mark.parametrize(
+    ("info", "said"),
+    [
+        ({"redis_version": "6.0.16"}, ["host:6379", "6.0.16", "6.2 or newer"]),
+        ({"redis_version": "7.4.1", "maxmemory_policy": "volatile-ttl"}, ["volatile-ttl", "CONFIG SET", "noeviction"]),
+    ],
+)
+def test_a_server_that_would_lose_jobs_is_refused_with_what_to_do(info, said):
+    with pytest.raises(Unsafe) as caught:
+        broker._check(SimpleNamespace(info=lambda: info), "redis://host:6379")
+    assert all(words in str(caught.value) for words in said)
+
+
+@pytest.mark.parametrize("version", ["6.2.0", "7.2.4", "10.0"])
+def test_other_servers_are_taken(version):
+    broker._check(SimpleNamespace(info=lambda: {"redis_version": version}), "redis://host:6379")

@@ -13,7 +13,16 @@ from schemas.receipt import COUNTERS
 def progress(at, rows, *, state="running", failed=0, dead=0, jobs=None):
     counters = dict.fromkeys(COUNTERS, 0) | {"rows": rows, "tokens": rows * 10, "failed": failed}
     return Progress(
-        state=state, jobs=jobs, enqueued=9, done=3, dead=dead, leased=2, counters=counters, first_claim=0.0, at=at
+        state=state,
+        jobs=jobs,
+        enqueued=9,
+        done=3,
+        dead=dead,
+        leased=2,
+        sent=1,
+        counters=counters,
+        first_claim=0.0,
+        at=at,
     )
 
 

@@ -4,17 +4,18 @@ The keys are documented in `schemas.ledger`. Every change is one small script, s
 whole or not at all. Calls wait through a restart of Redis; only after two minutes do they fail.
 """
 
+import secrets
 from enum import StrEnum
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 import redis
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
 from schemas.errors import PayloadError
 from schemas.job import Job
-from schemas.ledger import LEASE_SECONDS, MAX_ATTEMPTS, WORKERS_KEY, Heartbeat, RunKeys
+from schemas.ledger import LEASE_SECONDS, MAX_ATTEMPTS, MOST_REST_SECONDS, WORKERS_KEY, Heartbeat, RunKeys
 from schemas.payload import MOST_PAYLOAD_BYTES
 from schemas.receipt import Receipt
 from schemas.transport import verified
@@ -52,6 +53,11 @@ def connect(url: str) -> redis.Redis:
     )
 
 
+def connect_briefly(url: str) -> redis.Redis:
+    """A client that waits for nothing: for the last words of a process."""
+    return redis.Redis.from_url(verified(url), retry=Retry(NoBackoff(), 0), socket_timeout=1, socket_connect_timeout=1)
+
+
 class Ledger:
     """One worker's view of the ledger; safe to use from all of its threads."""
 
@@ -77,7 +83,9 @@ class Ledger:
         """Ask for a job; only `Verdict.GO` means that it is ours to do."""
         k = RunKeys(job.run)
         keys = [k.run, k.jobs, k.sent, k.leases, *k.of_a_job()]
-        answer = self._claim(keys=keys, args=[job.job, self.worker, LEASE_SECONDS, MAX_ATTEMPTS])
+        # A connection that is lost on the way makes the client ask again: with the same name, for the same answer.
+        name = secrets.token_hex(8)
+        answer = self._claim(keys=keys, args=[job.job, self.worker, LEASE_SECONDS, MAX_ATTEMPTS, name])
         verdict, attempt, lost, deaths = [*answer, 0, b""][:4]
         return Claim(Verdict(verdict.decode()), int(attempt), int(lost), tuple(deaths.decode().split()))
 
@@ -110,14 +118,35 @@ class Ledger:
         keys = [k.run, k.jobs, k.sent, k.leases, k.payload(job.job), *k.of_a_job()]
         return bool(self._finish(keys=keys, args=[job.job, *_pairs(receipt.counters())]) == b"ok")
 
-    def give_back(self, job: Job, cause: str, *, retry_seconds: float, attempts: int = 1) -> None:
+    def give_back(
+        self, job: Job, cause: str, *, retry_seconds: float, attempts: int = 1, refuses: bool = False
+    ) -> None:
         """Let another attempt happen after a while, and keep the cause for people.
 
-        `attempts` 0 says that this worker will not do it, though another may; `MAX_ATTEMPTS` that none will.
+        `attempts` 0 says that the job is not at fault, `MAX_ATTEMPTS` that there is no hope; a worker that `refuses`
+        will not do it, though another may.
         """
         k = RunKeys(job.run)
         keys = [k.jobs, k.leases, k.owners, k.causes, k.attempts, k.refusals, k.trials]
-        self._give_back(keys=keys, args=[job.job, self.worker, cause, retry_seconds, attempts])
+        rest = min(retry_seconds, MOST_REST_SECONDS)
+        self._give_back(keys=keys, args=[job.job, self.worker, cause, rest, attempts, int(refuses)])
+
+    def obstructed(self, job: Job, cause: str) -> bool:
+        """Say that the part of a job cannot be written now; False where the job is no longer ours to wait for."""
+        k = RunKeys(job.run)
+        with self._redis.pipeline() as pipe:
+            pipe.hget(k.owners, job.job)
+            pipe.hget(k.run, "state")
+            pipe.hset(k.obstacles, self.worker, cause)
+            owner, state, _ = pipe.execute()
+        ours = owner == self.worker.encode() and state in (b"running", b"paused")
+        if not ours:
+            self.unobstructed(job)
+        return ours
+
+    def unobstructed(self, job: Job) -> None:
+        """Take that back."""
+        self._redis.hdel(RunKeys(job.run).obstacles, self.worker)
 
     def abandon(self, job: Job, cause: str) -> None:
         """Say that the process is about to end, perhaps through this job: its lease counts as lost, and ends now."""

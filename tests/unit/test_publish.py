@@ -1,0 +1,52 @@
+"""A disk that takes nothing at the commit is waited for, and given up in words at the end."""
+
+import errno
+import os
+
+import pytest
+
+from producer import publish
+from schemas.errors import RunFailed
+from tests.unit.parts import a_record
+
+FULL = OSError("Generic LocalFileSystem error\n  \x1b[31m↳\x1b[0m No space left on device (os error 28)\n")
+
+
+class Said:
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+
+def fails(monkeypatch, *errors):
+    left = list(errors)
+
+    def commit(record, parts):
+        if left:
+            raise left.pop(0)
+        return 7
+
+    monkeypatch.setattr(publish, "commit", commit)
+    monkeypatch.setattr(publish, "_RESTS_SECONDS", (0,) * 3)
+
+
+def test_a_disk_that_is_full_at_the_commit_is_waited_for(monkeypatch, tmp_path):
+    fails(monkeypatch, FULL, OSError(errno.EROFS, os.strerror(errno.EROFS)))
+    said = Said()
+    assert publish.publish(a_record(tmp_path), [], said) == 7
+    (line,) = said.lines
+    assert "Generic LocalFileSystem error No space left on device (os error 28); waiting" in line
+
+
+def test_for_so_long_and_then_it_says_how_to_go_on(monkeypatch, tmp_path):
+    fails(monkeypatch, FULL, FULL, FULL)
+    with pytest.raises(RunFailed, match=r"No space left on device[\s\S]*vecmill resume run-1"):
+        publish.publish(a_record(tmp_path), [], Said())
+
+
+def test_other_errors_are_not_waited_for(monkeypatch, tmp_path):
+    fails(monkeypatch, FileNotFoundError("a part has gone"))
+    with pytest.raises(FileNotFoundError):
+        publish.publish(a_record(tmp_path), [], Said())

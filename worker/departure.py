@@ -1,0 +1,65 @@
+"""How a worker ends: it takes nothing new, finishes what it can within the grace time, and hands back the rest.
+
+A job that is handed back is at work elsewhere at once, and counts neither as an attempt nor as a lost lease. A second
+signal ends the grace time.
+"""
+
+import logging
+import os
+import signal
+import threading
+
+import redis
+
+from worker.leases import Leases
+from worker.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+#: What shells say of a process that a Ctrl-C ended.
+_INTERRUPTED = 130
+_CAUSE = "its worker was told to end"
+
+
+class Departure:
+    """`ledger` is to be one that does not wait for a Redis that is away: then the leases run out by themselves."""
+
+    def __init__(self, ledger: Ledger, leases: Leases, *, grace_seconds: float) -> None:
+        self.begun = threading.Event()
+        self._hurry = threading.Event()
+        self._ledger = ledger
+        self._leases = leases
+        self._grace_seconds = grace_seconds
+
+    def begin(self, *, at_once: bool = False) -> None:
+        """Called from signal handlers, so it only says so to a thread."""
+        if at_once or self.begun.is_set():
+            self._hurry.set()
+        if not self.begun.is_set():
+            self.begun.set()
+            threading.Thread(target=self._depart, name="departure", daemon=True).start()
+
+    def _depart(self) -> None:
+        self._hurry.wait(self._grace_seconds)
+        for job in self._leases.held():
+            try:
+                self._ledger.give_back(job, _CAUSE, retry_seconds=0, attempts=0)
+            except redis.RedisError as error:
+                log.warning("jobs are not handed back, their leases run out: %s", error, extra={"action": "not_left"})
+                break
+            log.info("job %s/%d is handed back", job.run, job.job, extra={"action": "job_handed_back"})
+        else:
+            self._leave()
+        # The threads of the pool cannot be stopped in any other way.
+        os._exit(_INTERRUPTED if self._hurry.is_set() else 0)
+
+    def _leave(self) -> None:
+        try:
+            self._ledger.leave()
+        except redis.RedisError:
+            log.info("left without saying so: Redis does not answer", extra={"action": "leave_failed"})
+
+
+def end_process() -> None:
+    """Ask this process to end, as anybody else would."""
+    os.kill(os.getpid(), signal.SIGTERM)
