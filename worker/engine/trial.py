@@ -3,6 +3,8 @@
 No list of model names can know what the next version of a network does with its keyword arguments.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -18,6 +20,7 @@ from worker.engine.token_types import TokenTypes
 from worker.engine.tokens import Ids, Offsets, offsets_of
 
 _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
+_HALVES = (torch.bfloat16, torch.float16)
 #: Neighbours of unlike length, and the shortest there is; each goes twice, so that runs are tried too.
 _TRIAL_LENGTHS = frozenset({37, 11, 4, 1})
 #: A sliding window shows only in a longer text; beyond this length the trial itself would take too long.
@@ -49,10 +52,11 @@ def decide(model: Any, spec: Spec, *, device: torch.device, types: TokenTypes | 
         return replace(padded, reason="how many tokens it knows is not to be found, so nothing could be tried")
     usual = model.config._attn_implementation
     ids, offsets = sequences(padded, vocabulary, spec.max_tokens)
-    single = torch.cat([padded.hidden(ids[begin:end], np.array([0, end - begin])) for begin, end in pairwise(offsets)])
+    single = _one_by_one(padded, ids, offsets)
     problems: list[str] = []
     for way in _ways(device, single.dtype):
         problem = _try(replace(padded, way=way), ids, offsets, single)
+        problem = problem or _try_sharply(replace(padded, way=way), ids, offsets, usual=usual)
         if not problem:
             reason = "equal to one by one when tried" + "".join(f"; {earlier}" for earlier in problems)
             return replace(padded, way=way, reason=reason)
@@ -77,6 +81,37 @@ def _try(network: Network, ids: Ids, offsets: Offsets, single: Tensor) -> str:
         return "the hidden states have another shape"
     worst = apart(together, single)
     return "" if worst <= tolerance(single.dtype) else f"it differs from one by one by {worst:.1e}"
+
+
+def _try_sharply(network: Network, ids: Ids, offsets: Offsets, *, usual: str) -> str:
+    """The trial once more in float32: half precision's tolerance is so wide that a wrong way can hide in it.
+
+    On a CPU only: elsewhere twice the memory for the weights may not be there.
+    """
+    if network.device.type != "cpu" or network.model.dtype == torch.float32:
+        return ""
+    with _in_float32(network.model):
+        network.model.set_attn_implementation(usual)
+        single = _one_by_one(replace(network, way="padded"), ids, offsets)
+        return _try(network, ids, offsets, single)
+
+
+def _one_by_one(network: Network, ids: Ids, offsets: Offsets) -> Tensor:
+    alone = (network.hidden(ids[begin:end], np.array([0, end - begin])) for begin, end in pairwise(offsets))
+    return torch.cat(list(alone))
+
+
+@contextmanager
+def _in_float32(model: Any) -> Iterator[None]:
+    """What is in half precision is in float32 meanwhile, and then again what it was, to the last bit."""
+    narrow = [(tensor, tensor.data) for tensor in (*model.parameters(), *model.buffers()) if tensor.dtype in _HALVES]
+    for tensor, data in narrow:
+        tensor.data = data.float()
+    try:
+        yield
+    finally:
+        for tensor, data in narrow:
+            tensor.data = data
 
 
 def apart(states: Tensor, twins: Tensor) -> float:
