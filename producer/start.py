@@ -15,7 +15,7 @@ from producer.model import resolve_model
 from producer.plan import made_plan
 from producer.prepared import Prepared
 from producer.request import EmbedRequest
-from producer.source import Corpus, open_source, pinned, pinned_as
+from producer.source import Corpus, Source, open_source, pinned, pinned_as
 from producer.source.refusal import passed_over
 from producer.survey import survey
 from producer.table import Planned, TableState, check_covered, check_table, read_record
@@ -68,14 +68,18 @@ def prepare(request: EmbedRequest, display: Display) -> Prepared:
     for warning in spec.warnings:
         display.say(f"warning: {warning}")
     source = open_source(request.source)
-    table = normal(request.to)
     schema = part_schema(
         kept_fields(source.schema),
         keep_text=request.source.keep_text,
         store=request.store,
         chunked=request.source.chunk_tokens is not None,
     )
-    state = check_table(table, spec=spec, schema=schema, mode=request.mode, store=request.store)
+    state = check_table(normal(request.to), spec=spec, schema=schema, mode=request.mode, store=request.store)
+    return _planned(request, spec, source, state, display)
+
+
+def _planned(request: EmbedRequest, spec: Spec, source: Source, state: TableState | None, display: Display) -> Prepared:
+    """Count the rows, cut the texts, and look what the table has of them."""
     other = passed_over(request.source.paths)
     display.say(f"reading {len(source.files)} file(s) to count the rows and check the ids")
     if other:
@@ -84,12 +88,12 @@ def prepare(request: EmbedRequest, display: Display) -> Prepared:
     if counted.rows == 0 and (state is None or request.mode == "replace"):
         raise UsageError(
             "every row of the source is a tombstone, so there would be no row in the table",
-            way_out="--to a table that has rows to delete; to go on without any, remove its folder",
+            way_out="--to a table that has rows to delete, and no --mode replace",
         )
     cuts = cuts_of(source, request.source, spec)
     record = RunRecord(
         run=request.run_id or _new_run_id(),
-        table=table,
+        table=normal(request.to),
         source=request.source,
         spec=spec,
         store=request.store,
