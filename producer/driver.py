@@ -105,7 +105,7 @@ class Driver:
         lost = [*expired, *(job for job in unclaimed if job not in waiting)]
         for job in lost:
             feeder.restore(job)
-        queue.publish(run, lost)
+        queue.publish(run, lost, first=True)
 
     def _show(self, progress: Progress, workers: list[str]) -> None:
         view = self._rates.view(progress, queued=queued(self._broker.client), workers=len(workers))

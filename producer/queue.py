@@ -38,8 +38,11 @@ class JobQueue:
         self._app = Celery("vecmill-producer", broker=verified(broker_url), set_as_current=False)
         self._app.conf.update(CELERY_SETTINGS, task_queues=[KombuQueue(QUEUE, routing_key=QUEUE)])
 
-    def publish(self, run: str, jobs: Iterable[int]) -> None:
-        """Send one message per job. A message that is sent twice does no harm: claims tell them apart."""
+    def publish(self, run: str, jobs: Iterable[int], *, first: bool = False) -> None:
+        """Send one message per job. A message that is sent twice does no harm: claims tell them apart.
+
+        With `first` they come before all that waits: who lost a worker shall not wait for a whole window as well.
+        """
         try:
             with self._app.producer_pool.acquire(block=True) as producer:
                 for job in jobs:
@@ -47,6 +50,9 @@ class JobQueue:
                         TASK_NAME, kwargs={"run": run, "job": job}, producer=producer, retry=False,
                         argsrepr="", kwargsrepr="",
                     )  # fmt: skip
+                    if first:
+                        # Workers take from the right. Where somebody else has sent meanwhile, theirs is first.
+                        producer.channel.client.lmove(QUEUE, QUEUE, "LEFT", "RIGHT")
         except OperationalError as error:
             raise QueueUnreachable(str(error)) from error
 

@@ -1,5 +1,7 @@
 """The ledger's laws, against a real Redis: every job ends once, whoever claims, dies or repeats."""
 
+import base64
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -103,6 +105,17 @@ def test_the_queue_knows_which_jobs_of_a_run_wait_in_it(client: redis.Redis, ser
     queue.publish("another", [7])
     client.lpush(QUEUE, "no message of ours", '{"body": "x"}', "[" * 50_000, b"\xff", "[]")
     assert jobs_waiting(client, RUN) == {3, 5}
+    queue.close()
+
+
+def test_what_was_lost_comes_before_what_waits(client: redis.Redis, server: RedisServer) -> None:
+    queue = JobQueue(server.url)
+    queue.publish(RUN, [1, 2])
+    queue.publish(RUN, [3, 4], first=True)
+    taken = [json.loads(client.rpop(QUEUE))["body"] for _ in range(4)]
+    assert [json.loads(base64.b64decode(body))[1]["job"] for body in taken] == [4, 3, 1, 2]
+    queue.publish(RUN, [], first=True)
+    assert not client.exists(QUEUE)
     queue.close()
 
 
