@@ -33,7 +33,7 @@ def _parse(stream: pa.NativeFile, size_bytes: int) -> Footer | None:
     try:
         metadata = pq.read_metadata(stream)
         schema = metadata.schema.to_arrow_schema()
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         return None
     receipt = (metadata.metadata or {}).get(RECEIPT_KEY)
     if receipt is None:

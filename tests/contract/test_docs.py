@@ -33,7 +33,7 @@ def test_every_command_and_option_is_in_the_reference(reference):
         if isinstance(command, click.Group):
             continue
         (part,) = re.findall(rf"^### vecmill {' '.join(path)}$(.*?)(?=^##)", reference, re.MULTILINE | re.DOTALL)
-        assert "```sh\nvecmill " in part
+        assert re.search(r"^```sh\n(export .*\n)?vecmill ", part, re.MULTILINE)
         for option in (one for one in command.params if isinstance(one, click.Option)):
             assert f"`{', '.join(option.opts)}" in part, (path, option.opts)
     assert "\b" not in reference

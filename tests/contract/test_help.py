@@ -72,5 +72,5 @@ def test_commands_and_choices_are_completed():
             line.split(",")[1] for line in CliRunner().invoke(cli, env=env, prog_name="vecmill").output.splitlines()
         ]
 
-    assert completed("vecmill re", 1) == ["restore", "resume", "retry"]
+    assert completed("vecmill re", 1) == ["report", "restore", "resume", "retry"]
     assert completed("vecmill embed x --mode ", 4) == ["upsert", "sync", "replace"]

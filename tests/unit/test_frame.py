@@ -14,7 +14,7 @@ from tests.unit.parts import a_record
 
 def a_moment(at=0.0, *, rows=0, state="running", failed=0, driven=True, workers=True, runs=("one",), **progress):
     counters = dict.fromkeys(COUNTERS, 0) | {"rows": rows, "tokens": rows * 10, "failed": failed}
-    fields = {"jobs": None, "enqueued": 9, "done": 3, "dead": 0, "leased": 2, "first_claim": 0.0, **progress}
+    fields = {"jobs": None, "enqueued": 9, "done": 3, "dead": 0, "leased": 2, "sent": 1, "first_claim": 0.0, **progress}
     said = Progress(state=state, counters=counters, at=at, **fields)
     beat = Heartbeat(
         worker="host:1", at=at, device="cuda:0", in_flight=2, models=("/models/mini",), rows=rows, tokens=rows * 10

@@ -20,33 +20,33 @@ class Said:
         self.lines.append(text)
 
 
-def fails(monkeypatch, *errors):
+def failing(monkeypatch, *errors):
     left = list(errors)
 
-    def commit(record, parts):
+    def attempt():
         if left:
             raise left.pop(0)
         return 7
 
-    monkeypatch.setattr(publish, "commit", commit)
     monkeypatch.setattr(publish, "_RESTS_SECONDS", (0,) * 3)
+    return attempt
 
 
 def test_a_disk_that_is_full_at_the_commit_is_waited_for(monkeypatch, tmp_path):
-    fails(monkeypatch, FULL, OSError(errno.EROFS, os.strerror(errno.EROFS)))
+    attempt = failing(monkeypatch, FULL, OSError(errno.EROFS, os.strerror(errno.EROFS)))
     said = Said()
-    assert publish.publish(a_record(tmp_path), [], said) == 7
+    assert publish.publish(a_record(tmp_path), attempt, said) == 7
     (line,) = said.lines
     assert "Generic LocalFileSystem error No space left on device (os error 28); waiting" in line
 
 
 def test_for_so_long_and_then_it_says_how_to_go_on(monkeypatch, tmp_path):
-    fails(monkeypatch, FULL, FULL, FULL)
+    attempt = failing(monkeypatch, FULL, FULL, FULL)
     with pytest.raises(RunFailed, match=r"No space left on device[\s\S]*vecmill resume run-1"):
-        publish.publish(a_record(tmp_path), [], Said())
+        publish.publish(a_record(tmp_path), attempt, Said())
 
 
 def test_other_errors_are_not_waited_for(monkeypatch, tmp_path):
-    fails(monkeypatch, FileNotFoundError("a part has gone"))
+    attempt = failing(monkeypatch, FileNotFoundError("a part has gone"))
     with pytest.raises(FileNotFoundError):
-        publish.publish(a_record(tmp_path), [], Said())
+        publish.publish(a_record(tmp_path), attempt, Said())

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.embedded.cluster import LocalCluster
+from producer.embedded.machine import Crew
 from schemas.errors import UsageError
 from schemas.transport import as_list, listed
 from tests.unit.parts import a_record, a_spec
@@ -108,7 +109,7 @@ def test_names_of_any_letters_reach_a_worker_as_they_are(names):
 @pytest.mark.parametrize("name", ["a,b", "[ab]", "a*b", "?", '["a"]', "a[!b]"])
 def test_an_embedded_run_allows_its_own_model_and_table_and_no_other(tmp_path, name):
     record = a_record(tmp_path / name, spec=a_spec(model=f"/models/{name}", base=f"/bases/{name}"))
-    cluster = LocalCluster(record, workers=1, device="cpu")
+    cluster = LocalCluster(record, crew=Crew(1, 1), device="cpu")
     try:
         own = WorkerSettings.from_env(cluster._worker_settings())
     finally:
