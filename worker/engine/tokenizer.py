@@ -19,8 +19,8 @@ from worker.engine.long_texts import CHARS_PER_TOKEN, head, splits_at_spaces
 from worker.engine.token_types import TokenTypes
 from worker.engine.tokens import Tokens, joined, offsets_of
 
-#: Texts are tokenized so many at a time. What the library gives of them is some 150 bytes a token until its ids are
-#: taken out: of a whole job, and of several at once, that is more than a core's cache.
+#: Texts are tokenized so many at a time: what the library gives of them holds offsets, strings and masks of every
+#: token until the ids are taken out, and several jobs are tokenized at once.
 _TEXTS_AT_ONCE = 128
 
 
