@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,11 @@ class Terminal:
         os.close(self._ours)
         return code
 
+    def end(self) -> None:
+        """Whatever a test left of it."""
+        self.process.kill()
+        self.process.wait()
+
     def _read(self) -> None:
         # The end of the other side is an error on Linux.
         try:
@@ -57,6 +64,19 @@ class Terminal:
                 self._written += found
         except OSError:
             return
+
+
+@pytest.fixture
+def on_a_terminal(vecmill: Processes) -> Iterator[Callable[..., Terminal]]:
+    """Starts `vecmill ARGUMENTS` on a terminal, and ends it."""
+    with ExitStack() as started:
+
+        def start(*arguments: str) -> Terminal:
+            terminal = Terminal(vecmill.env, *arguments)
+            started.callback(terminal.end)
+            return terminal
+
+        yield start
 
 
 @pytest.fixture
@@ -72,9 +92,9 @@ def ledger(client: redis.Redis) -> Ledger:
 
 
 def test_it_shows_everything_and_outlives_redis_until_ctrl_c(
-    vecmill: Processes, server: RedisServer, ledger: Ledger
+    on_a_terminal: Callable[..., Terminal], server: RedisServer, ledger: Ledger
 ) -> None:
-    terminal = Terminal(vecmill.env, "status", "--watch", "--broker", server.url)
+    terminal = on_a_terminal("status", "--watch", "--broker", server.url)
     wait_until(lambda: terminal.has("44%"))
     assert server.url.split("@")[1] in terminal.text
     assert server.url not in terminal.text
@@ -89,8 +109,10 @@ def test_it_shows_everything_and_outlives_redis_until_ctrl_c(
     assert "interrupted" not in terminal.text
 
 
-def test_one_run_is_watched_until_it_ends(vecmill: Processes, server: RedisServer, ledger: Ledger) -> None:
-    terminal = Terminal(vecmill.env, "status", RUN, "--watch", "--broker", server.url)
+def test_one_run_is_watched_until_it_ends(
+    on_a_terminal: Callable[..., Terminal], server: RedisServer, ledger: Ledger
+) -> None:
+    terminal = on_a_terminal("status", RUN, "--watch", "--broker", server.url)
     wait_until(lambda: terminal.has("running"))
     ledger.set_state("failed", "because of [this]")
     assert terminal.ends() == 0
@@ -98,7 +120,7 @@ def test_one_run_is_watched_until_it_ends(vecmill: Processes, server: RedisServe
 
 
 def test_where_there_is_no_terminal_there_are_plain_lines(
-    vecmill: Processes, server: RedisServer, ledger: Ledger
+    on_a_terminal: Callable[..., Terminal], server: RedisServer, ledger: Ledger
 ) -> None:
     watching = vecmill.start("status", "--watch", "--broker", server.url)
     assert watching.stdout is not None

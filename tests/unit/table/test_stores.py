@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
+from producer.prepared import _ranges
 from producer.query import search
-from producer.start import _ranges
 from producer.table import check_table, open_table, read
 from producer.verify import verify
 from schemas.arrow import part_schema
