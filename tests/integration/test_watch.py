@@ -120,7 +120,7 @@ def test_one_run_is_watched_until_it_ends(
 
 
 def test_where_there_is_no_terminal_there_are_plain_lines(
-    on_a_terminal: Callable[..., Terminal], server: RedisServer, ledger: Ledger
+    vecmill: Processes, server: RedisServer, ledger: Ledger
 ) -> None:
     watching = vecmill.start("status", "--watch", "--broker", server.url)
     assert watching.stdout is not None
