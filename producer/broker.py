@@ -61,7 +61,7 @@ def connect(url: str) -> redis.Redis:
         wrong = "does not accept the password" if urlsplit(url).password else "wants a password"
         raise BrokerError(
             f"Redis at {where} {wrong}",
-            way_out="redis://:PASSWORD@HOST:PORT/0, on the command line or in VECMILL_BROKER_URL",
+            way_out="export VECMILL_BROKER_URL=redis://:PASSWORD@HOST:PORT/0",
         ) from error
     except redis.RedisError as error:
         raise BrokerError(
