@@ -50,10 +50,10 @@ class Runtime:
 
     def depart(self) -> None:
         """The process was told to end; told again, it does so at once. In the main thread only."""
-        self._departure.begin()
+        # First of all: at a second signal Celery would try to kill its threads, which it cannot.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
-            # Celery would wait for its threads at a second signal, too.
             signal.signal(number, self._depart_at_once)
+        self._departure.begin()
 
     def _depart_at_once(self, *_: Any) -> None:
         self._departure.begin(at_once=True)

@@ -52,7 +52,10 @@ def test_a_killed_run_of_chunks_is_resumed_and_every_chunk_is_there_once(
         " ".join(WORDS[(at * 5 + word) % 11] for word in range(3 + at % 9)).capitalize() + f" {at}."
         for at in range(400)
     ]
-    texts = {f"doc-{at}": " ".join(sentences[at : at + 60 + at % 40]) for at in range(150)}
+    # A number in each sentence, so that no chunk comes again and is left out of the jobs.
+    texts = {
+        f"doc-{at}": " ".join(f"{at} {sentence}" for sentence in sentences[at : at + 60 + at % 40]) for at in range(150)
+    }
     pq.write_table(pa.table({"id": list(texts), "text": list(texts.values())}), tmp_path / "corpus.parquet")
     table = tmp_path / "table"
     run = vecmill.start("embed", "corpus.parquet", "--model", tiny_model, "--to", table, "--run-id", RUN,

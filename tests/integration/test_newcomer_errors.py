@@ -137,8 +137,7 @@ def test_a_redis_with_a_password_an_old_one_and_one_that_forgets(
         return said.replace(place, "PLACE")
 
     assert told(f"redis://{place}") == (
-        "error: Redis at redis://PLACE wants a password\n"
-        "  -> export VECMILL_BROKER_URL=redis://:PASSWORD@HOST:PORT/0"
+        "error: Redis at redis://PLACE wants a password\n  -> export VECMILL_BROKER_URL=redis://:PASSWORD@HOST:PORT/0"
     )
     assert told(f"redis://:wrong@{place}").startswith(
         "error: Redis at redis://:***@PLACE does not accept the password\n  -> export VECMILL_BROKER_URL="

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from producer.commands import serve
 from producer.commands.embed import _detach
-from producer.commands.runs import _statuses
+from producer.commands.status import _statuses
 from producer.display import Silent
 from producer.embedded.redis_server import RedisServer
 from producer.ledger import Ledger
