@@ -12,7 +12,6 @@ from producer.display import Silent
 from producer.embedded.redis_server import RedisServer
 from producer.ledger import Ledger
 from producer.place import Place
-from producer.request import Where
 from schemas.errors import RunFailed, RunTaken
 from schemas.job import Job
 from schemas.ledger import WORKERS_KEY, RunKeys
@@ -43,9 +42,9 @@ def test_detaching_leaves_a_run_alone_that_another_process_drives(
     server: RedisServer, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Place(ledger, Silent()):
-        assert _detach(record(), Where(broker=server.url)) == 0
+        assert _detach(record(), server.url) == 0
         assert done(ledger) == 1, "only who drives the run may count its jobs anew"
-    assert _detach(record(), Where(broker=server.url)) == 0
+    assert _detach(record(), server.url) == 0
     assert done(ledger) == 0
     assert capsys.readouterr().out.split() == [RUN, RUN]
 
