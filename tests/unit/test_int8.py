@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from schemas.errors import ModelError
-from worker.engine import device, int8
+from worker.engine import int8
 from worker.engine.device import pick_dtype
 from worker.engine.int8 import Int8Linear, quantized_rows, quantized_weights
 
@@ -92,10 +92,8 @@ def test_a_kernel_that_cuts_sums_off_is_found(monkeypatch):
     assert "not exact" in int8.usable()
 
 
-@pytest.mark.parametrize(("able", "around"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_only_on_a_cpu_and_what_is_around_it_as_in_auto(able, around, monkeypatch):
-    monkeypatch.setattr(device, "computes_bfloat16", lambda _: able)
-    assert pick_dtype("int8", torch.device("cpu")) == pick_dtype("auto", torch.device("cpu")) == around
+def test_only_on_a_cpu():
+    assert pick_dtype("int8", torch.device("cpu")) == torch.float32
     with pytest.raises(ModelError, match="CPU only") as refusal:
         pick_dtype("int8", torch.device("meta"))
     assert "--device cpu" in refusal.value.way_out

@@ -4,7 +4,8 @@ import torch
 
 from schemas.errors import ModelError
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+#: int8 is of linear layers only, and is put in once a network is loaded.
+_DTYPES = {"int8": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -28,8 +29,7 @@ def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
     """`auto` is bfloat16 where the hardware computes in it, else float32."""
     if wanted == "int8" and device.type != "cpu":
         raise ModelError(f"int8 computes on a CPU only, not on {device}", way_out="--device cpu, or --dtype bfloat16")
-    # int8 is of linear layers only, and is put in once a network is loaded: what is around them is as in auto.
-    if wanted not in ("auto", "int8"):
+    if wanted != "auto":
         return _DTYPES[wanted]
     return torch.bfloat16 if computes_bfloat16(device) else torch.float32
 

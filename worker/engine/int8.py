@@ -20,7 +20,7 @@ _LEAST_SCALE = 1e-30
 
 
 class Int8Linear(nn.Module):
-    """`nn.Linear` with float32 or bfloat16 in and out, and integers between."""
+    """`nn.Linear` with float32 in and out, and integers between."""
 
     #: Some networks look at the dtype of a layer's weight, where it has one; these are no plain weights.
     weight = None
@@ -37,9 +37,9 @@ class Int8Linear(nn.Module):
         rows = states.reshape(-1, self.in_features)
         if not len(rows):
             return states.new_zeros((*states.shape[:-1], self.out_features))
-        levels, scales = quantized_rows(rows.float())
+        levels, scales = quantized_rows(rows)
         output: Tensor = torch.ops.onednn.qlinear_pointwise(
-            levels, 1.0, _ZERO, self._packed, self._scales, self._zeros, None, 1.0, 0, states.dtype, "none", [], ""
+            levels, 1.0, _ZERO, self._packed, self._scales, self._zeros, None, 1.0, 0, torch.float32, "none", [], ""
         )[: len(rows)].mul_(scales)
         if self.bias is not None:
             output.add_(self.bias)
