@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from transformers import BertModel
 
 from worker.engine import Embedder, trial
 
@@ -12,6 +13,18 @@ def test_a_way_that_half_precision_would_hide_is_found(base, kind, style, padded
     # What a T5 adds by distance is far below bfloat16's tolerance here, and wrong where texts lie end to end.
     exact, rounded = (Embedder.load(base(kind, style), dtype=dtype) for dtype in ("float32", "bfloat16"))
     assert exact.padded == rounded.padded == padded
+
+
+def test_a_network_that_does_not_run_in_float32_is_padded(base, monkeypatch):
+    def in_bfloat16_only(self, *args, **kwargs):
+        assert self.dtype == torch.bfloat16
+        return forward(self, *args, **kwargs)
+
+    forward = BertModel.forward
+    monkeypatch.setattr(BertModel, "forward", in_bfloat16_only)
+    embedder = Embedder.load(base("bert"), dtype="bfloat16")
+    assert embedder.padded
+    assert "cannot be tried in float32" in embedder.describe()["reason"]
 
 
 def test_in_float32_meanwhile_and_then_again_what_it_was():

@@ -91,8 +91,11 @@ def _try_sharply(network: Network, ids: Ids, offsets: Offsets, *, usual: str) ->
     if network.device.type != "cpu" or network.model.dtype == torch.float32:
         return ""
     with _in_float32(network.model):
-        network.model.set_attn_implementation(usual)
-        single = _one_by_one(replace(network, way="padded"), ids, offsets)
+        try:
+            network.model.set_attn_implementation(usual)
+            single = _one_by_one(replace(network, way="padded"), ids, offsets)
+        except Exception as cause:  # a network whose own code wants its half precision: what is not tried is not used
+            return f"it cannot be tried in float32: {type(cause).__name__}"
         return _try(network, ids, offsets, single)
 
 
