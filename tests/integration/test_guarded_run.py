@@ -144,7 +144,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Itera
         assert embed.wait(timeout=150) == 0, embed.log.read_text()
         said = {}
 
-        ended = lambda: admin.hget("vecmill:run:guarded", "state") in (b"committed", b"failed")  # noqa: E731
+        def ended() -> bool:
+            return admin.hget("vecmill:run:guarded", "state") in (b"committed", b"failed")
+
         wait_until(lambda: ended() or bool(denied(admin)), or_ended=serve, seconds=300)
         assert denied(admin) == []
         for words in (

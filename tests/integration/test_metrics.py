@@ -30,7 +30,7 @@ def scrape(url: str) -> Samples:
 
 def logged(process: object) -> list[dict[str, object]]:
     """What a process has logged; every line is an object, or this fails."""
-    text = process.log.read_text()  # type: ignore[attr-defined]
+    text = process.log.read_text()
     return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
@@ -83,7 +83,7 @@ def test_a_worker_and_a_service_say_what_they_did(
     check_logs(worker)
     password = server.url.partition("@")[0].rpartition(":")[2]
     assert len(password) > 20
-    assert not [one for one in (worker, serve) if password in one.log.read_text()]  # type: ignore[attr-defined]
+    assert not [one for one in (worker, serve) if password in one.log.read_text()]
     # Nothing of it is for other machines, and a port that is taken is said to be.
     assert metrics_url(worker).startswith("http://127.0.0.1:")
     taken = metrics_url(worker).rpartition(":")[2].removesuffix("/metrics")

@@ -131,4 +131,4 @@ def test_where_there_is_no_terminal_there_are_plain_lines(
     server.stop()
     os.killpg(watching.pid, signal.SIGINT)
     assert watching.wait(timeout=150) == 0
-    assert "Traceback" not in Path(watching.log).read_text()  # type: ignore[attr-defined]
+    assert "Traceback" not in Path(watching.log).read_text()
