@@ -13,25 +13,43 @@ from hypothesis import strategies as st
 
 from schemas.errors import VecmillError
 from worker.engine.engine import Engine
+from worker.engine.launch import Done
 from worker.engine.tokens import Tokens, offsets_of
 
 POISON, INFINITE = 666, 777
 
 
 class Arithmetic:
-    """Vector = (sum of ids, how many); POISON anywhere in a batch spoils it, INFINITE spoils its own row."""
+    """Vector = (sum of ids, how many); POISON anywhere in a batch spoils it, INFINITE spoils its own row.
+
+    With `ahead` it is as a GPU: what is wrong with a batch shows when it is collected, others being launched by then.
+    """
 
     token_budget = 32
 
-    def __init__(self, name="a", *, padded=False, raises=RuntimeError):
+    def __init__(self, name="a", *, padded=False, raises=RuntimeError, ahead=0):
         self.spec = SimpleNamespace(fingerprint=name, dims=2)
         self.padded = padded
         self.raises = raises
+        self.ahead = ahead
+        self.launched = self.collected = self.most_launched = 0
         self.batches = []
         self.gate = threading.Event()
         self.gate.set()
 
-    def forward_batch(self, ids, offsets):
+    def launch(self, ids, offsets):
+        self.launched += 1
+        self.most_launched = max(self.most_launched, self.launched - self.collected)
+        if not self.ahead:
+            self.collected += 1
+            return Done(self.compute(ids, offsets))
+        return SimpleNamespace(collect=lambda: self.collect(ids, offsets))
+
+    def collect(self, ids, offsets):
+        self.collected += 1
+        return self.compute(ids, offsets)
+
+    def compute(self, ids, offsets):
         self.gate.wait(10)
         self.batches.append([ids[a:b].tolist() for a, b in pairwise(offsets)])
         if (ids == POISON).any():

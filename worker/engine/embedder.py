@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from schemas.errors import UsageError, VecmillError
+from schemas.errors import UsageError
 from schemas.model_adapter import Base
 from schemas.model_agree import check_agrees
 from schemas.model_folder import resolve
@@ -20,11 +20,12 @@ from schemas.model_variant import vary
 from schemas.spec import Dtype, ModelOptions, Module, Spec, Task
 from schemas.store import CALIBRATED, Codes, Ranges, Store, stored
 from schemas.text import EXAMPLE, check_texts
-from worker.engine.batching import WaitingPool
+from worker.engine.alone import encode_alone
 from worker.engine.device import pick_device
 from worker.engine.features import Reader, Step
 from worker.engine.first import Tokenizes, load_first, network_tokenizer
 from worker.engine.heads import Key, finish, key_of, load_heads
+from worker.engine.launch import Done, Lane, Launched, decide_lane
 from worker.engine.loading import loading
 from worker.engine.locate import locate
 from worker.engine.own_trial import check_vectors
@@ -32,6 +33,8 @@ from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
 
 #: Tokens per batch that a device is best at: a CPU core's cache is small, a GPU wants much work at once.
 TOKEN_BUDGETS = {"cpu": 2048, "cuda": 16384}
+#: Batches that a lane is tried with: texts of some lengths, a few to a batch.
+_TRIAL_TIMES, _TRIAL_BUDGET = (5, 5, 4, 3, 3, 2, 1, 1), 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Parts:
     tokenizer: Tokenizes
     network: Reader
     heads: dict[Key, Step]
+    lane: Lane
 
 
 class Embedder:
@@ -53,6 +57,7 @@ class Embedder:
         self.tokenizer = parts.tokenizer
         self.padded = parts.network.padded
         self.device = parts.network.device
+        self.ahead = parts.lane.ahead
         self._heads = [parts.heads[key_of(module)] for module in spec.modules[1:]]
         self._prompt_length = parts.tokenizer.prompt_length(spec.prompt)
 
@@ -91,10 +96,11 @@ class Embedder:
         with loading(folder):
             tokenizer, network = load_first(folder, spec, device=place)
             heads = load_heads(folder, spec, device=place)
-            made = cls(Parts(folder=folder, tokenizer=tokenizer, network=network, heads=heads), spec)
+            parts = Parts(folder=folder, tokenizer=tokenizer, network=network, heads=heads, lane=Lane(place))
+            made = cls(parts, spec)
             if has_own(spec.modules):
                 check_vectors(made.forward_batch, made.tokens([EXAMPLE]), spec)
-            return made
+            return cls(replace(parts, lane=decide_lane(place, made.tried)), spec)
 
     def embed(  # noqa: PLR0913 - what a user can ask for, by name
         self,
@@ -129,29 +135,32 @@ class Embedder:
 
     def encode(self, tokens: Tokens) -> Vectors:
         """float32 [texts, dims] of texts already tokenized, on the calling thread."""
-        costs = tokens.costs
-        if not costs.all():
-            raise VecmillError(f"text {int(np.argmin(costs))} has no token", way_out="leave empty texts out")
-        vectors = np.empty((len(tokens), self.spec.dims), dtype=np.float32)
-        pool = WaitingPool[str](padded=self.padded)
-        pool.add("texts", costs)
-        while pool:
-            rows = np.concatenate([rows for _, rows in pool.take(self.token_budget)])
-            vectors[rows] = self.forward_batch(*tokens.take(rows))
-        return vectors
+        return encode_alone(self, tokens)
+
+    def tried(self, lane: Lane) -> Vectors:
+        """A few short batches over another lane, always the same."""
+        tokens = self.tokens([EXAMPLE * times for times in _TRIAL_TIMES])
+        return encode_alone(type(self)(replace(self.parts, lane=lane), self.spec), tokens, budget=_TRIAL_BUDGET)
 
     @property
     def token_budget(self) -> int:
         """How many tokens a batch should have on this device."""
         return TOKEN_BUDGETS.get(self.device.type, TOKEN_BUDGETS["cuda"])
 
-    @torch.inference_mode()
+    def launch(self, ids: Ids, offsets: Offsets) -> Launched:
+        """Start one batch. Texts of equal length must be neighbours, and none may be empty."""
+        lane = self.parts.lane
+        return lane.launch(self._forward, ids, offsets) if lane.ahead else Done(self.forward_batch(ids, offsets))
+
     def forward_batch(self, ids: Ids, offsets: Offsets) -> Vectors:
-        """One batch: float32 [texts, dims]. Texts of equal length must be neighbours, and none may be empty."""
-        features = replace(self.parts.network.features(ids, offsets), prompt_length=self._prompt_length)
-        end = finish(features, heads=self._heads, truncate_dims=self.spec.truncate_dims, unit=self.spec.normalize)
-        vectors: Vectors = end.cpu().numpy()
-        return vectors
+        """One batch, launched and waited for: float32 [texts, dims]."""
+        return Lane(self.device).launch(self._forward, ids, offsets).collect()
+
+    @torch.inference_mode()
+    def _forward(self, ids: Ids, offsets: Offsets, *, at_once: bool = False) -> Tensor:
+        features = self.parts.network.features(ids, offsets)
+        features = replace(features, prompt_length=self._prompt_length, at_once=at_once)
+        return finish(features, heads=self._heads, truncate_dims=self.spec.truncate_dims, unit=self.spec.normalize)
 
     def describe(self) -> dict[str, Any]:
         """Facts that a person asks for: where it runs, in what, which way texts go through, and why."""
@@ -160,6 +169,7 @@ class Embedder:
             "forward": "padded" if self.padded else "packed",
             "token_budget": self.token_budget,
             **self.parts.network.describe(),
+            **self.parts.lane.describe(),
         }
 
     def variant(self, options: ModelOptions) -> Self:
