@@ -29,10 +29,9 @@ from worker.engine.launch import Done, Lane, Launched, decide_lane
 from worker.engine.loading import loading
 from worker.engine.locate import locate
 from worker.engine.own_trial import check_vectors
+from worker.engine.probe import USUAL, Budget, decide_budget
 from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
 
-#: Tokens per batch that a device is best at: a CPU core's cache is small, a GPU wants much work at once.
-TOKEN_BUDGETS = {"cpu": 2048, "cuda": 16384}
 #: Batches that a lane is tried with: texts of some lengths, a few to a batch.
 _TRIAL_TIMES, _TRIAL_BUDGET = (5, 5, 4, 3, 3, 2, 1, 1), 128
 
@@ -46,6 +45,7 @@ class Parts:
     network: Reader
     heads: dict[Key, Step]
     lane: Lane
+    budget: Budget
 
 
 class Embedder:
@@ -96,11 +96,11 @@ class Embedder:
         with loading(folder):
             tokenizer, network = load_first(folder, spec, device=place)
             heads = load_heads(folder, spec, device=place)
-            parts = Parts(folder=folder, tokenizer=tokenizer, network=network, heads=heads, lane=Lane(place))
-            made = cls(parts, spec)
+            made = cls(Parts(folder, tokenizer, network, heads, lane=Lane(place), budget=USUAL["cpu"]), spec)
             if has_own(spec.modules):
                 check_vectors(made.forward_batch, made.tokens([EXAMPLE]), spec)
-            return cls(replace(parts, lane=decide_lane(place, made.tried)), spec)
+            made = made._over(decide_lane(place, made._tried))
+            return cls(replace(made.parts, budget=decide_budget(made, place)), spec)
 
     def embed(  # noqa: PLR0913 - what a user can ask for, by name
         self,
@@ -137,15 +137,18 @@ class Embedder:
         """float32 [texts, dims] of texts already tokenized, on the calling thread."""
         return encode_alone(self, tokens)
 
-    def tried(self, lane: Lane) -> Vectors:
+    def _over(self, lane: Lane) -> Self:
+        return type(self)(replace(self.parts, lane=lane), self.spec)
+
+    def _tried(self, lane: Lane) -> Vectors:
         """A few short batches over another lane, always the same."""
         tokens = self.tokens([EXAMPLE * times for times in _TRIAL_TIMES])
-        return encode_alone(type(self)(replace(self.parts, lane=lane), self.spec), tokens, budget=_TRIAL_BUDGET)
+        return encode_alone(self._over(lane), tokens, budget=_TRIAL_BUDGET)
 
     @property
     def token_budget(self) -> int:
         """How many tokens a batch should have on this device."""
-        return TOKEN_BUDGETS.get(self.device.type, TOKEN_BUDGETS["cuda"])
+        return self.parts.budget.tokens
 
     def launch(self, ids: Ids, offsets: Offsets) -> Launched:
         """Start one batch. Texts of equal length must be neighbours, and none may be empty."""
@@ -170,6 +173,7 @@ class Embedder:
             "token_budget": self.token_budget,
             **self.parts.network.describe(),
             **self.parts.lane.describe(),
+            **({"budget": self.parts.budget.reason} if self.parts.budget.reason else {}),
         }
 
     def variant(self, options: ModelOptions) -> Self:

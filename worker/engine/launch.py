@@ -94,8 +94,8 @@ class Lane:
         """Facts that a person asks for; none of a CPU, where there is nothing to decide."""
         if self.device.type == "cpu":
             return {}
-        way = f"launched ahead, {self.ahead} at a time" if self.ahead else "one after the other"
-        return {"batches": way, "batches_reason": self.reason}
+        way = f"up to {self.ahead} launched ahead" if self.ahead else "one after the other"
+        return {"lane": f"{way}; {self.reason}" if self.reason else way}
 
 
 def decide_lane(device: torch.device, encode: Callable[[Lane], Vectors]) -> Lane:
