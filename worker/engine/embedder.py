@@ -4,7 +4,7 @@ An embedder is its loaded parts and a spec; another prompt or width makes anothe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,30 +22,18 @@ from schemas.store import CALIBRATED, Codes, Ranges, Store, stored
 from schemas.text import EXAMPLE, check_texts
 from worker.engine.alone import encode_alone
 from worker.engine.device import pick_device
-from worker.engine.features import Reader, Step
-from worker.engine.first import Tokenizes, load_first, network_tokenizer
-from worker.engine.heads import Key, finish, key_of, load_heads
+from worker.engine.first import network_tokenizer
+from worker.engine.heads import finish, key_of
 from worker.engine.launch import Done, Lane, Launched, decide_lane
 from worker.engine.loading import loading
 from worker.engine.locate import locate
 from worker.engine.own_trial import check_vectors
-from worker.engine.probe import USUAL, Budget, decide_budget
+from worker.engine.parts import Parts, load_parts
+from worker.engine.probe import decide_budget
 from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
 
 #: Batches that a lane is tried with: texts of some lengths, a few to a batch.
 _TRIAL_TIMES, _TRIAL_BUDGET = (5, 5, 4, 3, 3, 2, 1, 1), 128
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What is loaded once per model and device, and which of its heads a spec uses is up to the embedder."""
-
-    folder: Path
-    tokenizer: Tokenizes
-    network: Reader
-    heads: dict[Key, Step]
-    lane: Lane
-    budget: Budget
 
 
 class Embedder:
@@ -94,9 +82,7 @@ class Embedder:
     def _assemble(cls, folder: Path, spec: Spec, device: str) -> Self:
         place = pick_device(device)
         with loading(folder):
-            tokenizer, network = load_first(folder, spec, device=place)
-            heads = load_heads(folder, spec, device=place)
-            made = cls(Parts(folder, tokenizer, network, heads, lane=Lane(place), budget=USUAL["cpu"]), spec)
+            made = cls(load_parts(folder, spec, place), spec)
             if has_own(spec.modules):
                 check_vectors(made.forward_batch, made.tokens([EXAMPLE]), spec)
             made = made._over(decide_lane(place, made._tried))
