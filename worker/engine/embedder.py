@@ -166,7 +166,7 @@ class Embedder:
         """The same loaded model with another prompt, width or normalization; or another route of it."""
         spec = vary(self.spec, self.parts.folder, options, find=locate)
         if _reads(spec) != _reads(self.spec) or not {key_of(m) for m in spec.modules[1:]} <= set(self.parts.heads):
-            return self._assemble(self.parts.folder, spec, self.device.type)
+            return self._assemble(self.parts.folder, spec, str(self.device))
         parts = self.parts
         if spec.modules[0] != self.spec.modules[0]:
             parts = replace(parts, tokenizer=network_tokenizer(parts.folder, spec))
