@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install check test test-readers chaos fuzz docs demo models-doc bench clean
+.PHONY: help install check test test-gpu test-readers chaos fuzz docs demo models-doc bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ test-readers: .venv-readers/installed ## pandas, datasets, LanceDB, FAISS and ot
 		> "$$(.venv-readers/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
 	.venv-readers/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[readers]'
 	touch $@
+
+test-gpu: install ## tests of the engine on an NVIDIA GPU; where there is none it says so, and runs nothing
+	$(BIN)/python -m pytest -q -s -m gpu tests/gpu
 
 docs: install ## the documentation as a site, in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet

@@ -34,6 +34,7 @@ from producer.table import list_parts
 from schemas.spec import Spec
 from schemas.transport import QUEUE
 from worker.engine import Embedder, Engine
+from worker.engine.launch import Done, Launched
 from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
 from worker.leases import Leases
 from worker.ledger import Ledger, connect
@@ -71,9 +72,14 @@ class Free:
         """The real tokenizer's."""
         return self.real.tokens(texts)
 
-    def forward_batch(self, ids: Ids, offsets: Offsets) -> Vectors:
+    @property
+    def ahead(self) -> int:
+        """As on a CPU: nothing is waited for anyway."""
+        return 0
+
+    def launch(self, ids: Ids, offsets: Offsets) -> Launched:
         """As many vectors as there are texts."""
-        return self.vectors[: len(offsets) - 1]
+        return Done(self.vectors[: len(offsets) - 1])
 
     def describe(self) -> dict[str, Any]:
         """For the receipts."""

@@ -11,6 +11,8 @@ TASK_NAME = "vecmill.embed"
 QUEUE = "vecmill:queue"
 #: How the last words of a worker begin that would not start at any other time either; it ends with os.EX_CONFIG.
 CANNOT_START = "the worker cannot start: "
+#: What a worker ends with whose device is lost: only a new process can use it again (EX_TEMPFAIL of sysexits.h).
+DEVICE_LOST = 75
 #: Where queue elements that are no message of ours are put aside (newest first), and how many there ever were.
 MALFORMED_QUEUE = f"{QUEUE}:malformed"
 MALFORMED_COUNT = f"{QUEUE}:malformed:count"

@@ -11,6 +11,7 @@ import threading
 
 import redis
 
+from schemas.transport import DEVICE_LOST
 from worker.leases import Leases
 from worker.ledger import Ledger
 
@@ -27,6 +28,7 @@ class Departure:
     def __init__(self, ledger: Ledger, leases: Leases, *, grace_seconds: float) -> None:
         self.begun = threading.Event()
         self._hurry = threading.Event()
+        self._device_lost = threading.Lock()
         self._ledger = ledger
         self._leases = leases
         self._grace_seconds = grace_seconds
@@ -38,6 +40,20 @@ class Departure:
         if not self.begun.is_set():
             self.begun.set()
             threading.Thread(target=self._depart, name="departure", daemon=True).start()
+
+    def lose_device(self) -> None:
+        """The device is gone, so this process is of no use: let it end, with a code that asks for another one."""
+        # Every job in flight comes by; a second signal would cut short what can still be finished.
+        if self._device_lost.acquire(blocking=False):
+            log.error("the device is lost: this worker ends", extra={"action": "device_lost"})
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    @property
+    def exit_code(self) -> int:
+        """How the process is to end."""
+        if self._device_lost.locked():
+            return DEVICE_LOST
+        return _INTERRUPTED if self._hurry.is_set() else 0
 
     def _depart(self) -> None:
         self._hurry.wait(self._grace_seconds)
@@ -51,15 +67,10 @@ class Departure:
         else:
             self._leave()
         # The threads of the pool cannot be stopped in any other way.
-        os._exit(_INTERRUPTED if self._hurry.is_set() else 0)
+        os._exit(self.exit_code)
 
     def _leave(self) -> None:
         try:
             self._ledger.leave()
         except redis.RedisError:
             log.info("left without saying so: Redis does not answer", extra={"action": "leave_failed"})
-
-
-def end_process() -> None:
-    """Ask this process to end, as anybody else would."""
-    os.kill(os.getpid(), signal.SIGTERM)

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections import OrderedDict
+from typing import Any
 
 import torch
 
@@ -36,6 +37,7 @@ class Models:
             if embedder is None:
                 log.info("loading %s", spec.model, extra={"action": "model_loading"})
                 embedder = self._loaded[spec.fingerprint] = Embedder.from_spec(spec, device=self._device)
+                log.info("loaded %s: %s", spec.model, _way(embedder.describe()), extra={"action": "model_loaded"})
             self._loaded.move_to_end(spec.fingerprint)
             while len(self._loaded) > MOST_MODELS:
                 self._loaded.popitem(last=False)
@@ -46,3 +48,14 @@ class Models:
         loaded = list(self._loaded.values())
         device = str(loaded[-1].device) if loaded else self._device
         return device, tuple(embedder.spec.model for embedder in loaded)
+
+
+def _way(facts: dict[str, Any]) -> str:
+    """How texts go through a model here, in a line of the log."""
+    told = [
+        facts["device"],
+        facts.get("dtype", "float32"),
+        facts["forward"],
+        f"{facts['token_budget']:,} tokens a batch",
+    ]
+    return ", ".join([*told, *(facts[name] for name in ("budget", "lane", "reason") if name in facts)])

@@ -15,7 +15,7 @@ from schemas.ledger import MAX_ATTEMPTS, MOST_REST_SECONDS
 from schemas.payload import Payload, decode_payload
 from schemas.receipt import Receipt
 from schemas.run import OnTruncate, RunRecord
-from worker.departure import Departure, end_process
+from worker.departure import Departure
 from worker.encode import Effort, encode, encode_in_pieces
 from worker.engine import Embedder, Engine
 from worker.engine.panics import panics_told
@@ -63,7 +63,7 @@ class Pipeline:
         """Do one job, or find that it is not ours to do; returns the verdict. Never raises for a job's own fault."""
         with self._turns.together():
             if not self._engine.alive:
-                end_process()
+                self._departure.lose_device()
             if not self._engine.alive or self._departure.begun.is_set():
                 return "not claimed"
             claim = self._ledger.claim(job)
@@ -152,7 +152,7 @@ class Pipeline:
         if not self._engine.alive:
             # The device is gone, through this job or another: as if the process had died, which it now does.
             self._ledger.abandon(job, cause)
-            end_process()
+            self._departure.lose_device()
             return
         refuses = isinstance(error, Refused | ModelError)
         blameless = refuses or isinstance(error, Obstructed | LeaseLost)

@@ -1,10 +1,12 @@
 """Everything that one worker process holds, built once at its start and closed once at its end."""
 
 import logging
+import os
 import signal
 from typing import Any
 
 from schemas.exposition import Exposed
+from schemas.transport import DEVICE_LOST
 from worker.departure import Departure
 from worker.engine import Engine
 from worker.leases import Leases
@@ -47,6 +49,10 @@ class Runtime:
         self._leases.stop()
         if self._exposed is not None:
             self._exposed.close()
+        if self._departure.exit_code == DEVICE_LOST:
+            # Celery ends with 0 here, and so nobody would start it again.
+            logging.shutdown()
+            os._exit(DEVICE_LOST)
 
     def depart(self) -> None:
         """The process was told to end; told again, it does so at once. In the main thread only."""

@@ -9,6 +9,7 @@ import click
 import producer
 from producer.broker import connect
 from producer.commands.options import broker_option, device_option, log_option, metrics_options
+from producer.embedded.machine import gpus_for, threads_for
 from producer.embedded.workers import JOBS_IN_FLIGHT, JOBS_IN_FLIGHT_GPU, worker_command, worker_env
 from producer.request import Where
 from schemas.errors import UsageError
@@ -21,8 +22,9 @@ from schemas.transport import as_list
 @broker_option
 @device_option
 @click.option("--jobs-in-flight", type=click.IntRange(min=1), help="Default 4 on a CPU, 32 on a GPU.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True,
-              help="CPU threads; one-thread workers, one per core, are fastest on a CPU.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(min=1),
+              help="CPU threads. Default 1 on a CPU: one-thread workers, one per core, are fastest; with a GPU the "
+                   "cores for each GPU, to tokenize.")  # fmt: skip
 @click.option("--grace-seconds", type=click.FloatRange(min=0), default=GRACE_SECONDS, show_default=True,
               help="Once told to end, it finishes its jobs for so long, and hands back the rest.")  # fmt: skip
 @click.option("--allow-model", multiple=True, metavar="GLOB", help="Models that runs may name; default any.")
@@ -35,7 +37,7 @@ from schemas.transport import as_list
 @metrics_options
 @log_option
 @click.option("--trust-remote-code", is_flag=True, help="Run code that a model brings. Only for models you trust.")
-def worker(broker: str | None, device: str, jobs_in_flight: int | None, threads: int, **options: Any) -> int:
+def worker(broker: str | None, device: str, jobs_in_flight: int | None, threads: int | None, **options: Any) -> int:
     r"""Start one worker on this machine: one per GPU, or one per CPU core.
 
     \b
@@ -61,9 +63,9 @@ def worker(broker: str | None, device: str, jobs_in_flight: int | None, threads:
         settings["VECMILL_METRICS_PORT"] = str(options["metrics_port"])
     # Celery imports from where it runs, and the current folder may hold a `worker.py` of its own.
     os.chdir(Path(producer.__file__).parents[1])
-    jobs = jobs_in_flight or (JOBS_IN_FLIGHT_GPU if device.startswith("cuda") else JOBS_IN_FLIGHT)
+    jobs = jobs_in_flight or (JOBS_IN_FLIGHT_GPU if gpus_for(device) else JOBS_IN_FLIGHT)
     command = worker_command(jobs)
     if options["log_format"] == "json":
         # Celery's banner is no JSON.
         command.insert(command.index("celery") + 1, "--quiet")
-    os.execvpe(command[0], command, worker_env(settings, threads=threads))
+    os.execvpe(command[0], command, worker_env(settings, threads=threads or threads_for(device)))

@@ -37,6 +37,22 @@ def crew_here(*, device: str, wanted: int | None, weight_bytes: int) -> Crew:
     return fitting(cores, usable_memory(), weight_bytes)
 
 
+def gpus_for(device: str) -> int:
+    """How many GPUs workers of this device have to share the machine's cores; 0 for a CPU.
+
+    One that was asked for by name is there, also where the driver has no file that says so.
+    """
+    if device == "cpu":
+        return 0
+    return max(1, gpu_count()) if device.startswith("cuda") else gpu_count()
+
+
+def threads_for(device: str) -> int:
+    """CPU threads of one worker: with a GPU its share of the cores, to tokenize; on a CPU one is fastest."""
+    gpus = gpus_for(device)
+    return max(1, usable_cores() // gpus) if gpus else 1
+
+
 def fitting(cores: int, memory_bytes: int | None, weight_bytes: int) -> Crew:
     """One worker per core, as many as fit in memory; cores that are left over become threads of those.
 

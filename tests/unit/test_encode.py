@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from worker.encode import Effort, encode, encode_in_pieces
 from worker.engine import Engine
+from worker.engine.launch import Done
 from worker.engine.tokens import Tokens, offsets_of
 
 
@@ -18,6 +19,7 @@ class Letters:
 
     token_budget = 16
     padded = False
+    ahead = 0
     spec = SimpleNamespace(fingerprint="letters", dims=2, max_tokens=4)
 
     def __init__(self):
@@ -30,9 +32,10 @@ class Letters:
         flat = np.array([number for one in ids for number in one], dtype=np.int32)
         return Tokens(flat, offsets_of(lengths), np.array([len(text) > 4 for text in texts], dtype=bool))
 
-    def forward_batch(self, ids, offsets):
+    def launch(self, ids, offsets):
         rows = [ids[begin:end] for begin, end in pairwise(offsets)]
-        return np.array([[np.nan if list(row) == [122] else row.sum(), len(row)] for row in rows], dtype=np.float32)
+        vectors = [[np.nan if list(row) == [122] else row.sum(), len(row)] for row in rows]
+        return Done(np.array(vectors, dtype=np.float32))
 
 
 @pytest.fixture(scope="module")

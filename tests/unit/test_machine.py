@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.embedded import machine
-from producer.embedded.machine import WORKER_BYTES, Crew, fitting, usable_cores, usable_memory
+from producer.embedded.machine import WORKER_BYTES, Crew, fitting, gpus_for, threads_for, usable_cores, usable_memory
 from producer.model import weight_bytes
 from tests.unit.parts import a_spec
 
@@ -82,6 +82,16 @@ def test_version_one_too_and_half_a_core_is_one(system):
         }
     )
     assert (usable_cores(), usable_memory()) == (1, 2000)
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "share", "threads"),
+    [("cpu", 4, 0, 1), ("auto", 0, 0, 1), ("auto", 4, 4, 2), ("cuda:1", 4, 4, 2), ("cuda", 0, 1, 8), ("auto", 9, 9, 1)],
+)
+def test_a_worker_with_a_gpu_has_its_share_of_the_cores(monkeypatch, device, gpus, share, threads):
+    monkeypatch.setattr("producer.embedded.machine.gpu_count", lambda: gpus)
+    monkeypatch.setattr("producer.embedded.machine.usable_cores", lambda: 8)
+    assert (gpus_for(device), threads_for(device)) == (share, threads)
 
 
 def test_weights_are_measured_where_they_lie(tmp_path):

@@ -1,5 +1,6 @@
 """Pooling over flat states equals the formulas written out over each text alone."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -29,9 +30,14 @@ def states(lengths):
     return torch.from_numpy(np.random.default_rng(0).normal(size=(sum(lengths), 5)).astype(np.float32))
 
 
-def pool(hidden, offsets, config, prompt_length=0):
+def pool(hidden, offsets, config, prompt_length=0, **more):
+    """Both ways, which must give the same."""
     ids = np.zeros(len(hidden), dtype=np.int32)
-    return pool_features(Features(ids, offsets, tokens=hidden, prompt_length=prompt_length), config)
+    features = Features(ids, offsets, tokens=hidden, prompt_length=prompt_length, **more)
+    pooled, at_once = (pool_features(replace(features, at_once=which), config) for which in (False, True))
+    assert pooled.dtype == at_once.dtype == torch.float32
+    torch.testing.assert_close(at_once, pooled, atol=1e-5, rtol=1e-5)
+    return pooled
 
 
 def config(*modes, include_prompt=True):
@@ -50,6 +56,19 @@ def test_each_text_is_pooled_as_if_alone(mode, lengths, prompt):
         places = np.arange(prompt + 1, end - begin + 1)
         wanted = _ALONE[mode](hidden[begin + prompt : end].numpy().astype(np.float64), places)
         assert np.abs(pooled[row] - wanted).max() < 1e-5
+
+
+@pytest.mark.parametrize("mode", ["mean", "weightedmean"])
+@settings(deadline=None)
+@given(lengths=lengths, prompt=st.integers(0, 3))
+def test_weights_of_words_divide_in_place_of_counts(mode, lengths, prompt):
+    hidden, offsets = states(lengths), offsets_of(np.array(lengths))
+    weights = torch.arange(1, len(lengths) + 1, dtype=torch.float32)
+    pooled = pool(hidden, offsets, config(mode, include_prompt=False), prompt_length=prompt, weights=weights).numpy()
+    for row, (begin, end) in enumerate(pairwise(offsets)):
+        text = hidden[begin + prompt : end].numpy().astype(np.float64)
+        places = np.arange(prompt + 1, prompt + 1 + len(text)) if mode == "weightedmean" else np.ones(len(text))
+        assert np.abs(pooled[row] - (text * places[:, None]).sum(0) / (row + 1)).max() < 1e-4
 
 
 @settings(deadline=None)

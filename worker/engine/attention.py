@@ -1,6 +1,6 @@
 """Attention over packed sequences: many texts lie end to end in one row, and none sees another.
 
-Registered under a name of ours through the public interfaces of transformers, so no model is patched. The layout
+Registered under a name of ours through the public interface of transformers, so no model is patched. The layout
 arrives as a keyword argument, which the models hand through to the attention function. Two kernels: one call per run
 of texts of equal length, anywhere; and one call for all, on a GPU and in half precision.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface
+from transformers import AttentionInterface
 
 NAME = "vecmill_packed"
 #: Scores of all pairs are kept at once by the way of products, so it is for short texts only.
@@ -141,7 +141,9 @@ def _at_once(states: tuple[Tensor, Tensor, Tensor], bounds: Tensor, longest: int
 
 
 def register() -> None:
-    """Make `NAME` known to transformers; doing it again changes nothing."""
+    """Make `NAME` known to transformers; doing it again changes nothing.
+
+    With no mask function of that name no mask is made, and none is needed: the attention function never lets a text
+    reach another. Registering one that gives None would make decoders look into the positions, which waits for a GPU.
+    """
     AttentionInterface.register(NAME, packed_attention)
-    # Packed sequences need no mask: the attention function never lets one reach another.
-    AttentionMaskInterface.register(NAME, lambda *_args, **_kwargs: None)

@@ -35,6 +35,9 @@ class WaitingPool(Generic[Job]):
     def __bool__(self) -> bool:
         return bool(self._jobs)
 
+    def __contains__(self, job: object) -> bool:
+        return job in self._jobs
+
     @property
     def oldest(self) -> Job:
         """The job that has waited longest."""

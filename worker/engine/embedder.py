@@ -4,14 +4,14 @@ An embedder is its loaded parts and a spec; another prompt or width makes anothe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from schemas.errors import UsageError, VecmillError
+from schemas.errors import UsageError
 from schemas.model_adapter import Base
 from schemas.model_agree import check_agrees
 from schemas.model_folder import resolve
@@ -20,28 +20,20 @@ from schemas.model_variant import vary
 from schemas.spec import Dtype, ModelOptions, Module, Spec, Task
 from schemas.store import CALIBRATED, Codes, Ranges, Store, stored
 from schemas.text import EXAMPLE, check_texts
-from worker.engine.batching import WaitingPool
+from worker.engine.alone import encode_alone
 from worker.engine.device import pick_device
-from worker.engine.features import Reader, Step
-from worker.engine.first import Tokenizes, load_first, network_tokenizer
-from worker.engine.heads import Key, finish, key_of, load_heads
+from worker.engine.first import network_tokenizer
+from worker.engine.heads import finish, key_of
+from worker.engine.launch import Done, Lane, Launched, decide_lane
 from worker.engine.loading import loading
 from worker.engine.locate import locate
 from worker.engine.own_trial import check_vectors
+from worker.engine.parts import Parts, load_parts
+from worker.engine.probe import decide_budget
 from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
 
-#: Tokens per batch that a device is best at: a CPU core's cache is small, a GPU wants much work at once.
-TOKEN_BUDGETS = {"cpu": 2048, "cuda": 16384}
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What is loaded once per model and device, and which of its heads a spec uses is up to the embedder."""
-
-    folder: Path
-    tokenizer: Tokenizes
-    network: Reader
-    heads: dict[Key, Step]
+#: Batches that a lane is tried with: texts of some lengths, a few to a batch.
+_TRIAL_TIMES, _TRIAL_BUDGET = (5, 5, 4, 3, 3, 2, 1, 1), 128
 
 
 class Embedder:
@@ -53,6 +45,7 @@ class Embedder:
         self.tokenizer = parts.tokenizer
         self.padded = parts.network.padded
         self.device = parts.network.device
+        self.ahead = parts.lane.ahead
         self._heads = [parts.heads[key_of(module)] for module in spec.modules[1:]]
         self._prompt_length = parts.tokenizer.prompt_length(spec.prompt)
 
@@ -89,12 +82,11 @@ class Embedder:
     def _assemble(cls, folder: Path, spec: Spec, device: str) -> Self:
         place = pick_device(device)
         with loading(folder):
-            tokenizer, network = load_first(folder, spec, device=place)
-            heads = load_heads(folder, spec, device=place)
-            made = cls(Parts(folder=folder, tokenizer=tokenizer, network=network, heads=heads), spec)
+            made = cls(load_parts(folder, spec, place), spec)
             if has_own(spec.modules):
                 check_vectors(made.forward_batch, made.tokens([EXAMPLE]), spec)
-            return made
+            made = made._over(decide_lane(place, made._tried))
+            return cls(replace(made.parts, budget=decide_budget(made, place)), spec)
 
     def embed(  # noqa: PLR0913 - what a user can ask for, by name
         self,
@@ -129,29 +121,35 @@ class Embedder:
 
     def encode(self, tokens: Tokens) -> Vectors:
         """float32 [texts, dims] of texts already tokenized, on the calling thread."""
-        costs = tokens.costs
-        if not costs.all():
-            raise VecmillError(f"text {int(np.argmin(costs))} has no token", way_out="leave empty texts out")
-        vectors = np.empty((len(tokens), self.spec.dims), dtype=np.float32)
-        pool = WaitingPool[str](padded=self.padded)
-        pool.add("texts", costs)
-        while pool:
-            rows = np.concatenate([rows for _, rows in pool.take(self.token_budget)])
-            vectors[rows] = self.forward_batch(*tokens.take(rows))
-        return vectors
+        return encode_alone(self, tokens)
+
+    def _over(self, lane: Lane) -> Self:
+        return type(self)(replace(self.parts, lane=lane), self.spec)
+
+    def _tried(self, lane: Lane) -> Vectors:
+        """A few short batches over another lane, always the same."""
+        tokens = self.tokens([EXAMPLE * times for times in _TRIAL_TIMES])
+        return encode_alone(self._over(lane), tokens, budget=_TRIAL_BUDGET)
 
     @property
     def token_budget(self) -> int:
         """How many tokens a batch should have on this device."""
-        return TOKEN_BUDGETS.get(self.device.type, TOKEN_BUDGETS["cuda"])
+        return self.parts.budget.tokens
+
+    def launch(self, ids: Ids, offsets: Offsets) -> Launched:
+        """Start one batch. Texts of equal length must be neighbours, and none may be empty."""
+        lane = self.parts.lane
+        return lane.launch(self._forward, ids, offsets) if lane.ahead else Done(self.forward_batch(ids, offsets))
+
+    def forward_batch(self, ids: Ids, offsets: Offsets) -> Vectors:
+        """One batch, launched and waited for: float32 [texts, dims]."""
+        return Lane(self.device).launch(self._forward, ids, offsets).collect()
 
     @torch.inference_mode()
-    def forward_batch(self, ids: Ids, offsets: Offsets) -> Vectors:
-        """One batch: float32 [texts, dims]. Texts of equal length must be neighbours, and none may be empty."""
-        features = replace(self.parts.network.features(ids, offsets), prompt_length=self._prompt_length)
-        end = finish(features, heads=self._heads, truncate_dims=self.spec.truncate_dims, unit=self.spec.normalize)
-        vectors: Vectors = end.cpu().numpy()
-        return vectors
+    def _forward(self, ids: Ids, offsets: Offsets, *, at_once: bool = False) -> Tensor:
+        features = self.parts.network.features(ids, offsets)
+        features = replace(features, prompt_length=self._prompt_length, at_once=at_once)
+        return finish(features, heads=self._heads, truncate_dims=self.spec.truncate_dims, unit=self.spec.normalize)
 
     def describe(self) -> dict[str, Any]:
         """Facts that a person asks for: where it runs, in what, which way texts go through, and why."""
@@ -160,13 +158,15 @@ class Embedder:
             "forward": "padded" if self.padded else "packed",
             "token_budget": self.token_budget,
             **self.parts.network.describe(),
+            **self.parts.lane.describe(),
+            **({"budget": self.parts.budget.reason} if self.parts.budget.reason else {}),
         }
 
     def variant(self, options: ModelOptions) -> Self:
         """The same loaded model with another prompt, width or normalization; or another route of it."""
         spec = vary(self.spec, self.parts.folder, options, find=locate)
         if _reads(spec) != _reads(self.spec) or not {key_of(m) for m in spec.modules[1:]} <= set(self.parts.heads):
-            return self._assemble(self.parts.folder, spec, self.device.type)
+            return self._assemble(self.parts.folder, spec, str(self.device))
         parts = self.parts
         if spec.modules[0] != self.spec.modules[0]:
             parts = replace(parts, tokenizer=network_tokenizer(parts.folder, spec))

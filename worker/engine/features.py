@@ -14,7 +14,8 @@ class Features:
     """A batch on its way: text i is rows `offsets[i]:offsets[i + 1]` of `tokens`, and row i of `sentence`.
 
     `prompt_length`: how many of each text's first tokens are a prompt. `layers`: the states behind every layer, where
-    a module wants them. `weights`: the sum of each text's word weights, where words have weights.
+    a module wants them. `weights`: the sum of each text's word weights, where words have weights. `at_once`: whether
+    what is done text by text is done for all texts in one call.
     """
 
     ids: Ids
@@ -24,6 +25,7 @@ class Features:
     prompt_length: int = 0
     layers: tuple[Tensor, ...] = ()
     weights: Tensor | None = None
+    at_once: bool = False
 
     @property
     def states(self) -> Tensor:

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from schemas.errors import ModelError
 from worker.engine.attention import Layout
 from worker.engine.features import Features
+from worker.engine.streams import put
 from worker.engine.token_types import TokenTypes
 from worker.engine.tokens import Ids, Offsets, runs_of
 
@@ -17,6 +20,8 @@ from worker.engine.tokens import Ids, Offsets, runs_of
 Way = Literal["at-once", "runs", "padded"]
 #: From what a network gives for a batch to one row per token.
 Flatten = Callable[[Tensor], Tensor]
+#: Which places of a padded batch, [texts, tokens], are no padding.
+Kept = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ class Network:
         return self.features(ids, offsets).states
 
     def _packed(self, ids: Ids, offsets: Offsets) -> tuple[Any, Flatten]:
-        bounds = self._tensor(offsets).int() if self.way == "at-once" else None
+        bounds = put(offsets.astype(np.int32), self.device) if self.way == "at-once" else None
         output = self.model(
             input_ids=self._tensor(ids)[None],
             position_ids=self._tensor(self._positions(ids, offsets))[None],
@@ -77,25 +82,36 @@ class Network:
         return output, lambda states: states[0]
 
     def _padded(self, ids: Ids, offsets: Offsets) -> tuple[Any, Flatten]:
-        rows, mask = self._rows(ids, offsets)
+        rows, mask, kept = self._rows(ids, offsets)
+        places = put(np.flatnonzero(kept), self.device)
         types = self.types.rows(np.diff(offsets)) if self.types is not None else None
         extra = {} if types is None else {"token_type_ids": self._tensor(types)}
-        return self.model(input_ids=rows, attention_mask=mask.long(), **extra), lambda states: states[mask]
+        output = self.model(input_ids=rows, attention_mask=mask, **extra)
+
+        def flat(states: Tensor) -> Tensor:
+            if states.shape[:2] != kept.shape:
+                raise ModelError(
+                    f"the network gives states of shape {list(states.shape)} for tokens {list(kept.shape)}"
+                )
+            # By places that the host knows: a mask would have to be counted first, and a GPU be waited for.
+            return states.flatten(0, 1).index_select(0, places)
+
+        return output, flat
 
     def _sentence(self, ids: Ids, offsets: Offsets) -> Tensor:
-        rows, mask = self._rows(ids, offsets)
-        output = getattr(self.model, self.method or "")(input_ids=rows, attention_mask=mask.long())
+        rows, mask, _ = self._rows(ids, offsets)
+        output = getattr(self.model, self.method or "")(input_ids=rows, attention_mask=mask)
         vectors: Tensor = output if self.output is None else output[self.output]
         return vectors.float()
 
-    def _rows(self, ids: Ids, offsets: Offsets) -> tuple[Tensor, Tensor]:
+    def _rows(self, ids: Ids, offsets: Offsets) -> tuple[Tensor, Tensor, Kept]:
         # On the right, whatever side the tokenizer pads on: positions then count from the text's own first token,
         # so left padding with a learned position table, which makes vectors depend on their neighbours, cannot arise.
         lengths = np.diff(offsets)
         kept = np.arange(lengths.max()) < lengths[:, None]
         rows = np.full(kept.shape, self.padding_id, dtype=np.int64)
         rows[kept] = ids
-        return self._tensor(rows), self._tensor(kept)
+        return self._tensor(rows), self._tensor(kept), kept
 
     def _positions(self, ids: Ids, offsets: Offsets) -> Offsets:
         first, lengths = self.first_position, np.diff(offsets)
@@ -107,5 +123,4 @@ class Network:
         return np.arange(first, first + len(ids)) - np.repeat(offsets[:-1], lengths)
 
     def _tensor(self, array: Any) -> Tensor:
-        wide = array if array.dtype == np.bool_ else array.astype(np.int64, copy=False)
-        return torch.from_numpy(np.ascontiguousarray(wide)).to(self.device, non_blocking=True)
+        return put(array.astype(np.int64, copy=False), self.device)

@@ -14,6 +14,7 @@ import torch
 from schemas.errors import ModelError
 from worker.engine.features import Features
 from worker.engine.own_step import OwnStep, joined, runs
+from worker.engine.streams import put
 from worker.engine.tokens import Ids, Offsets, Tokens, offsets_of
 
 #: Texts that the class is given at once: it pads them to the longest.
@@ -107,7 +108,7 @@ class OwnReader:
 
     def features(self, ids: Ids, offsets: Offsets) -> Features:
         """One batch; texts of equal length must be neighbours."""
-        flat = torch.from_numpy(ids.astype(np.int64)).to(self.device)
+        flat = put(ids.astype(np.int64), self.device)
         found = []
         for run in runs(offsets):
             rows = run.tokens(flat)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from schemas.errors import ModelError
 from worker.engine.features import Features
+from worker.engine.streams import put
 from worker.engine.tokens import Offsets, offsets_of, runs_of
 
 
@@ -52,7 +53,7 @@ class OwnStep:
 
     def __call__(self, features: Features) -> Features:
         """The batch one module further."""
-        ids = torch.from_numpy(features.ids.astype(np.int64)).to(self.device)
+        ids = put(features.ids.astype(np.int64), self.device)
         known = {"input_ids": ids} if len(ids) == int(features.offsets[-1]) else {}
         asked = [self._given(features, run, known) for run in runs(features.offsets)]
         return joined(features, [self.answer(given) for given in asked])

@@ -13,6 +13,7 @@ from torch.nn.functional import embedding, embedding_bag
 from schemas.errors import ModelError
 from schemas.spec import Module
 from worker.engine.features import Features, Reader
+from worker.engine.streams import put
 from worker.engine.token_heads import word_weights
 from worker.engine.tokens import Ids, Offsets
 from worker.engine.weights import read_weights
@@ -44,7 +45,7 @@ class _Table:
         raise NotImplementedError
 
     def _ids(self, ids: Ids) -> Tensor:
-        return torch.from_numpy(ids.astype(np.int64)).to(self.device)
+        return put(ids.astype(np.int64), self.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class _StaticEmbedding(_Table):
 
     def features(self, ids: Ids, offsets: Offsets) -> Features:
         """One batch."""
-        starts = torch.from_numpy(offsets[:-1]).to(self.device)
+        starts = put(offsets[:-1], self.device)
         return Features(ids, offsets, sentence=embedding_bag(self._ids(ids), self.rows, starts, mode="mean"))
 
 
@@ -74,7 +75,7 @@ class _BagOfWords(_Table):
 
     def features(self, ids: Ids, offsets: Offsets) -> Features:
         """One batch."""
-        places = torch.from_numpy(np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))).to(self.device)
+        places = put(np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)), self.device)
         words, vectors = self._ids(ids), self.rows.new_zeros((len(offsets) - 1, len(self.rows)))
         vectors.index_put_((places, words), self.rows[words], accumulate=self.cumulative)
         return Features(ids, offsets, sentence=vectors)

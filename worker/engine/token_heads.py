@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from worker.engine.features import Features, Step
+from worker.engine.streams import put
 from worker.engine.tokens import offsets_of, runs_of
 from worker.engine.weights import fill, read_weights
 
@@ -38,10 +39,10 @@ class _WordWeights:
     weights: Tensor
 
     def __call__(self, features: Features) -> Features:
-        weights = self.weights[torch.from_numpy(features.ids.astype(np.int64)).to(self.weights.device)]
-        lengths = torch.from_numpy(np.diff(features.offsets))
-        sums = torch.zeros(len(lengths), device=weights.device)
-        sums.index_add_(0, torch.repeat_interleave(lengths).to(weights.device), weights)
+        device, lengths = self.weights.device, np.diff(features.offsets)
+        weights = self.weights[put(features.ids.astype(np.int64), device)]
+        sums = torch.zeros(len(lengths), device=device)
+        sums.index_add_(0, put(np.repeat(np.arange(len(lengths)), lengths), device), weights)
         return replace(features, tokens=features.states * weights[:, None], weights=sums)
 
 
