@@ -85,6 +85,7 @@ def test_a_network_without_linear_layers_is_refused(base, tmp_path):
 
 def test_a_real_model_keeps_its_vectors(real, docstrings):
     found = cosines(real["int8"].embed(docstrings), real["float32"].embed(docstrings))
+    # With the 7 bits of weight that a CPU without VNNI bears 0.9963 and 0.9918, with 8 bits 0.9977 and 0.9944.
     assert found.mean() > 0.995
     assert found.min() > 0.985
 

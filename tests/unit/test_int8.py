@@ -10,7 +10,7 @@ from torch import nn
 from schemas.errors import ModelError
 from worker.engine import int8
 from worker.engine.device import pick_dtype
-from worker.engine.int8 import Int8Linear, quantized_rows, quantized_weights
+from worker.engine.int8 import Int8Linear, quantized_rows, quantized_weights, weight_most
 
 sizes = st.integers(1, 70)
 
@@ -30,7 +30,7 @@ def rows_of(count, width, *, seed=0):
 def by_arithmetic(layer, rows):
     """What the layer should give, with numpy's integers."""
     levels, scales = quantized_rows(rows)
-    weights, channels = quantized_weights(layer.weight)
+    weights, channels = quantized_weights(layer.weight, weight_most())
     sums = (levels[: len(rows)].numpy().astype(np.int32) - 128) @ weights.numpy().astype(np.int32).T
     output = torch.from_numpy(sums).float() * channels * scales
     return output if layer.bias is None else output + layer.bias
@@ -85,11 +85,28 @@ def test_what_is_not_finite_stays_so_and_in_its_row(wrong):
     assert torch.equal(after[::2], before[::2])
 
 
-def test_a_kernel_that_cuts_sums_off_is_found(monkeypatch):
-    assert int8.usable() == ""
+@pytest.fixture
+def cut_off(monkeypatch):
+    """Lets the kernel cut its sums off at a limit; what was found of the real one is forgotten, before and after."""
     kernel = torch.ops.onednn.qlinear_pointwise
-    monkeypatch.setattr(torch.ops.onednn, "qlinear_pointwise", lambda *args: kernel(*args).clamp(max=100_000))
-    assert "not exact" in int8.usable()
+    weight_most.cache_clear()
+    yield lambda limit: monkeypatch.setattr(
+        torch.ops.onednn, "qlinear_pointwise", lambda *args: kernel(*args).clamp(max=limit)
+    )
+    weight_most.cache_clear()
+
+
+def test_weights_have_as_many_levels_as_the_kernel_sums_exactly(cut_off):
+    assert weight_most() in int8.WEIGHT_MOSTS
+    weight_most.cache_clear()
+    cut_off(64 * int8.INPUT_MOST * 63)
+    assert weight_most() == 63
+
+
+def test_a_kernel_that_cuts_all_sums_off_is_refused(cut_off):
+    cut_off(100_000)
+    with pytest.raises(RuntimeError, match="not exact"):
+        weight_most()
 
 
 def test_only_on_a_cpu():

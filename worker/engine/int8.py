@@ -4,13 +4,14 @@ Each row (token) of the input has a scale of its own, so no row depends on anoth
 has one. The products are summed in int32, so what comes out is the same to the last bit, whatever is in the batch.
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 #: The kernel of CPUs without VNNI adds two products in 16 bits: 2 x 255 x 63 fits, 2 x 255 x 127 would be cut off.
-#: The same on every CPU, so that the same spec gives the same vectors everywhere.
-WEIGHT_MOST = 63
+WEIGHT_MOSTS = (127, 63)
 INPUT_MOST = 127
 _ZERO = 128
 #: Kernels are compiled for a number of rows, so there must not be many such numbers.
@@ -28,7 +29,7 @@ class Int8Linear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.in_features, self.out_features, self.bias = linear.in_features, linear.out_features, linear.bias
-        levels, self._scales = quantized_weights(linear.weight.detach().float())
+        levels, self._scales = quantized_weights(linear.weight.detach().float(), weight_most())
         self._packed = torch.ops.onednn.qlinear_prepack(levels, None)
         self._zeros = torch.zeros(self.out_features, dtype=torch.int64)
 
@@ -38,17 +39,15 @@ class Int8Linear(nn.Module):
         if not len(rows):
             return states.new_zeros((*states.shape[:-1], self.out_features))
         levels, scales = quantized_rows(rows)
-        output: Tensor = torch.ops.onednn.qlinear_pointwise(
-            levels, 1.0, _ZERO, self._packed, self._scales, self._zeros, None, 1.0, 0, torch.float32, "none", [], ""
-        )[: len(rows)].mul_(scales)
+        output = _product(levels, self._packed, self._scales, self._zeros)[: len(rows)].mul_(scales)
         if self.bias is not None:
             output.add_(self.bias)
         return output.view(*states.shape[:-1], self.out_features)
 
 
-def quantized_weights(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """int8 [out, in] within +-63, and the scale of each output channel."""
-    scales = (weight.abs().amax(1) / WEIGHT_MOST).clamp_(min=_LEAST_SCALE)
+def quantized_weights(weight: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """int8 [out, in] within +-`most`, and the scale of each output channel."""
+    scales = (weight.abs().amax(1) / most).clamp_(min=_LEAST_SCALE)
     return (weight / scales[:, None]).round_().to(torch.int8), scales
 
 
@@ -61,15 +60,34 @@ def quantized_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
     return pad(levels, (0, 0, 0, -len(rows) % _ROWS_STEP)), scales
 
 
-def usable() -> str:
-    """Nothing where this CPU's kernel sums exactly; else what is wrong with it."""
+@cache
+def weight_most() -> int:
+    """The greatest level of a weight with which this CPU's kernel sums exactly, by trying.
+
+    RuntimeError, in words for a user, where there is none.
+    """
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return "this build of torch has no oneDNN"
-    levels = torch.tensor([[INPUT_MOST] * 64, [-INPUT_MOST] * 64, [INPUT_MOST, -INPUT_MOST] * 32]).float()
-    linear = nn.Linear(64, 3, bias=False)
-    linear.weight = nn.Parameter(levels / INPUT_MOST * WEIGHT_MOST, requires_grad=False)
+        raise RuntimeError("this build of torch has no oneDNN")
+    for most in WEIGHT_MOSTS:
+        if _exact(most):
+            return most
+    raise RuntimeError("its sums are not exact")
+
+
+def _exact(most: int) -> bool:
+    signs = torch.tensor([[1] * 64, [-1] * 64, [1, -1] * 32])
+    levels = (signs * INPUT_MOST + _ZERO).to(torch.uint8)
+    weights = (signs * most).to(torch.int8)
+    scales, zeros = torch.ones(3), torch.zeros(3, dtype=torch.int64)
     try:
-        output = Int8Linear(linear)(levels)
+        output = _product(levels, torch.ops.onednn.qlinear_prepack(weights, None), scales, zeros)
     except (RuntimeError, AttributeError) as cause:
-        return str(cause).splitlines()[0]
-    return "" if torch.equal(output, linear(levels)) else "its sums are not exact"
+        raise RuntimeError(str(cause).splitlines()[0]) from cause
+    return torch.equal(output, (signs @ signs.T * (INPUT_MOST * most)).float())
+
+
+def _product(levels: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor) -> Tensor:
+    output: Tensor = torch.ops.onednn.qlinear_pointwise(
+        levels, 1.0, _ZERO, packed, scales, zeros, None, 1.0, 0, torch.float32, "none", [], ""
+    )
+    return output

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from schemas.errors import ModelError
 from schemas.spec import Spec
 from worker.engine.forward import Network
-from worker.engine.int8 import Int8Linear, usable
+from worker.engine.int8 import Int8Linear, weight_most
 from worker.engine.layers import plain_linears, put
 from worker.engine.trial import sequences, vocabulary_of
 
@@ -26,8 +26,10 @@ Layers = dict[str, Int8Linear]
 
 def in_int8(network: Network, spec: Spec) -> Network:
     """The network with every linear layer in integers that bears it when tried; it is changed in place."""
-    if problem := usable():
-        raise ModelError(f"int8 cannot be computed on this machine: {problem}", way_out=_WAY_OUT)
+    try:
+        weight_most()
+    except RuntimeError as cause:
+        raise ModelError(f"int8 cannot be computed on this machine: {cause}", way_out=_WAY_OUT) from cause
     vocabulary = vocabulary_of(network.model)
     if vocabulary is None:
         raise ModelError(
