@@ -22,7 +22,7 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
         worlds.append(world)
         world.env |= worker_env
         source = corpus.write(corpus.first(0), tmp_path / "corpus.parquet")
-        world.begin(Task("run", source, world.disk.folder / "table", driver))
+        world.begin(Task("run", source, driver))
         return world
 
     yield make

@@ -69,15 +69,14 @@ def play(seed: int, *, keep: Path | None = None, faults: int = 6) -> Outcome:
 
 def _play(world: World, schedules: list[Schedule], outcome: Outcome) -> None:
     corpora = [corpus.first(outcome.seed), corpus.second(outcome.seed)]
-    table = world.disk.folder / "table"
-    reader = Reader(table, corpora)
+    reader = Reader(world.table, corpora)
     reader.start()
     try:
         for at, one in enumerate(schedules):
             source = corpus.write(corpora[at], world.folder / f"corpus-{at}.parquet")
-            _run(world, Task(f"run-{at}", source, table, one.driver), one, outcome, reader)
-            check_version(table, corpora[at], at)
-            outcome.leftovers = check_folder(table, [f"run-{number}" for number in range(at + 1)])
+            _run(world, Task(f"run-{at}", source, one.driver), one, outcome, reader)
+            check_version(world.table, corpora[at], at)
+            outcome.leftovers = check_folder(world.table, [f"run-{number}" for number in range(at + 1)])
     finally:
         reader.stop()
         outcome.reads = reader.reads
@@ -92,10 +91,10 @@ def _run(world: World, task: Task, plan: Schedule, outcome: Outcome, reader: Rea
     world.begin(task)
     holders.start()
     try:
-        _wait(world, lambda: _parts(task) >= 2, reader)
+        _wait(world, lambda: world.parts() >= 2, reader)
         for step in plan.steps:
             _strike(world, step, holders, outcome)
-        world.note(f"from now on it is fast; {_parts(task)} parts are there")
+        world.note(f"from now on it is fast; {world.parts()} parts are there")
         world.switch("fast", 1)
         _strike(world, plan.last, holders, outcome)
         _wait(world, world.committed, reader)
@@ -144,10 +143,6 @@ def _wait(world: World, what: Callable[[], bool], *looking: Looking) -> None:
             _raise(one)
         assert time.monotonic() < deadline, "the run hangs"
         time.sleep(0.1)
-
-
-def _parts(task: Task) -> int:
-    return len(list((task.table / task.run).glob("part-*.parquet")))
 
 
 def _raise(looking: Looking) -> None:

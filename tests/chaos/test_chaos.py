@@ -1,6 +1,9 @@
 """A bounded slice of `make chaos`, and that its parts can be trusted: schedules repeat, and the oracle finds faults."""
 
+import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import producer
+from tests.chaos import world
 from tests.chaos.arithmetic import vectors_of
+from tests.chaos.found import server_below
 from tests.chaos.oracle import Wrong, check_version
 from tests.chaos.play import play
 from tests.chaos.schedule import schedule
@@ -23,6 +28,31 @@ def test_nothing_is_lost_and_nothing_twice(tmp_path: Path, seed: int) -> None:
     """To play it again: python -m tests.chaos --seed SEED --faults 2."""
     outcome = play(seed, keep=tmp_path, faults=2)
     assert outcome.ok, f"{outcome.line()}\n{next(tmp_path.glob('*/log')).read_text()}"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("missing", ["Proxy", "Kept"])
+def test_a_world_that_does_not_come_about_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(missing)
+
+    monkeypatch.setattr(world, missing, fails)
+    with pytest.raises(OSError, match=missing), begun(tmp_path):
+        pass
+    assert server_below(os.getpid(), str(tmp_path)) is None
+    assert not os.path.ismount(tmp_path / "world" / "disk")
+
+
+@contextmanager
+def begun(folder: Path) -> Iterator[None]:
+    one = world.World(folder / "world", world.Log(folder / "log"), seconds_per_text=0)
+    try:
+        one.begin(world.Task("run", folder / "nothing", "embed"))
+        yield
+    finally:
+        one.stop()
 
 
 @given(st.integers(0, 10**9), st.integers(0, 9))

@@ -17,24 +17,20 @@ pytestmark = pytest.mark.integration
 MakeWorld = Callable[..., World]
 
 
-def parts(world: World) -> int:
-    return len(list((world.task.table / world.task.run).glob("part-*.parquet")))
-
-
 def assert_ends_well(world: World) -> None:
     (driver,) = world.drivers
     world.switch("fast", 1)
     wait_until(driver.done.is_set, log=driver.log)
     assert driver.codes == [0], driver.log.read_text()
-    check_version(world.task.table, corpus.first(0), 0)
-    check_folder(world.task.table, [world.task.run])
+    check_version(world.table, corpus.first(0), 0)
+    check_folder(world.table, [world.task.run])
 
 
 @pytest.mark.parametrize("read_only", [False, True], ids=["full", "read-only"])
 def test_a_disk_that_takes_nothing_is_waited_for_and_costs_no_attempt(make_world: MakeWorld, read_only: bool) -> None:
     world = make_world("embed", seconds_per_text=0.2 / 256)
     (driver,), keys = world.drivers, RunKeys("run")
-    wait_until(lambda: parts(world) >= 2, log=driver.log)
+    wait_until(lambda: world.parts() >= 2, log=driver.log)
     (world.disk.forbid if read_only else world.disk.fill)()
     wait_until(lambda: "until this is mended" in driver.log.read_text(), log=driver.log)
     said = driver.log.read_text()

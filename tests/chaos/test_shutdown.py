@@ -10,7 +10,7 @@ import pytest
 
 from schemas.ledger import GRACE_SECONDS, RunKeys
 from tests.chaos.processes import Kept, vecmill
-from tests.chaos.test_obstacles import MakeWorld, assert_ends_well, parts
+from tests.chaos.test_obstacles import MakeWorld, assert_ends_well
 from tests.integration.waiting import wait_until
 
 pytestmark = pytest.mark.integration
@@ -68,7 +68,7 @@ def test_vecmill_worker_leaves_no_folder_and_reads_no_module_of_the_current_one(
     (here / "worker.py").write_text("raise RuntimeError('somebody else')\n")
 
     def once(kept: Kept) -> list[str] | None:
-        return None if kept.codes else vecmill("worker", "--allow-root", world.task.table.parent, "--device", "cpu")
+        return None if kept.codes else vecmill("worker", "--allow-root", world.table.parent, "--device", "cpu")
 
     env = world.env | {"VECMILL_BROKER_URL": world.url, "VECMILL_WORKER": "typed"}
     before = set((world.folder / "tmp").iterdir())
@@ -91,7 +91,7 @@ def test_an_embedded_run_leaves_no_process_and_no_password(
     world = make_world("embedded", seconds_per_text=0.2 / 256)
     (driver,) = world.drivers
     driver.once()
-    wait_until(lambda: parts(world) >= 1, log=driver.log)
+    wait_until(lambda: world.parts() >= 1, log=driver.log)
     assert driver.pid is not None
     children = psutil.Process(driver.pid).children(recursive=True)
     (private,) = (world.folder / "tmp").glob("vecmill-*")
