@@ -99,7 +99,8 @@ class Pipeline:
             check_hope(spans(claim.deaths))
             self._announce(job, AROUND)
         record = self._runs.record(job)
-        durable = durable_receipt(os.path.join(record.table, job.part), record)
+        path = os.path.join(record.table, job.part)
+        durable = self._patience.wait_for(job, lambda: durable_receipt(path, record))
         if durable is not None:
             return durable
         embedder = self._models.load(record.spec)
@@ -112,7 +113,7 @@ class Pipeline:
             device=facts["device"], dtype=facts["dtype"],
         )  # fmt: skip
         receipt = effort.onto(receipt)
-        return self._patience.write(job, lambda: write_part(rows, encoded, record=record, receipt=receipt))
+        return self._patience.wait_for(job, lambda: write_part(rows, encoded, record=record, receipt=receipt))
 
     def _rows(self, job: Job, record: RunRecord) -> Payload:
         try:

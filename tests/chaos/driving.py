@@ -10,6 +10,7 @@ import redis
 
 from producer.ledger import known_runs
 from producer.table import committed_version
+from schemas.errors import BucketAway
 from tests.chaos.processes import RETRY, Kept, vecmill
 
 #: `vecmill embed` with a broker; two `vecmill serve`; `vecmill embed` with a Redis of its own.
@@ -49,8 +50,11 @@ class Driving:
         return vecmill("embed", self.task.corpus, "--model", self.model, "--to", self.table, "--run-id", self.task.run)
 
     def committed(self) -> bool:
-        """Whether the run is in the table."""
-        return committed_version(self.table, self.task.run) is not None
+        """Whether the run is seen in the table."""
+        try:
+            return self._is_committed()
+        except BucketAway:
+            return False
 
     def _embed(self, kept: Kept) -> list[str] | None:
         if kept.codes and kept.codes[-1] == 0:
@@ -72,10 +76,13 @@ class Driving:
     def _forgotten(self) -> bool:
         try:
             if self.task.run not in known_runs(self.client):
-                return not self.committed()
+                return not self._is_committed()
             return self.client.hget(f"vecmill:run:{self.task.run}", "state") == b"failed"
-        except redis.RedisError:
+        except (redis.RedisError, BucketAway):
             return False
+
+    def _is_committed(self) -> bool:
+        return committed_version(self.table, self.task.run) is not None
 
     def _serve(self, _: Kept) -> list[str]:
         return vecmill("serve")

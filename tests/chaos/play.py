@@ -1,16 +1,16 @@
 """Plays the schedule of a seed over real processes, and holds what came of it against the oracle."""
 
-import json
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from schemas.errors import BucketAway
 from tests.chaos import corpus
 from tests.chaos.oracle import check_folder, check_version
-from tests.chaos.schedule import Schedule, Step, schedule
+from tests.chaos.outcome import Outcome
+from tests.chaos.schedule import Schedule, Step, in_bucket, schedule
 from tests.chaos.watch import Holders, Looking, Reader
 from tests.chaos.world import Log, Task, World
 
@@ -20,32 +20,11 @@ SECONDS_PER_TEXT = 1.5 / 256
 _END_SECONDS = 300.0
 
 
-@dataclass
-class Outcome:
-    """What came of a seed; `recovered` are the seconds until jobs of a struck worker were at work again, at most."""
-
-    seed: int
-    ok: bool = False
-    events: int = 0
-    seconds: float = 0.0
-    drivers: list[str] = field(default_factory=list)
-    starts: int = 0
-    retries: int = 0
-    reads: int = 0
-    leftovers: int = 0
-    recovered: dict[str, float] = field(default_factory=dict)
-    recovered_jobs: dict[str, int] = field(default_factory=dict)
-    wrong: str = ""
-
-    def line(self) -> str:
-        return json.dumps(asdict(self))
-
-
 def play(seed: int, *, keep: Path | None = None, faults: int = 6) -> Outcome:
     """Carry out all runs of a seed; what went wrong is in the outcome, and what happened when in `<keep>/log`."""
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-", dir=keep))
     log, outcome, began = Log(folder / "log"), Outcome(seed), time.monotonic()
-    world = World(folder / "world", log, seconds_per_text=SECONDS_PER_TEXT)
+    world = World(folder / "world", log, seconds_per_text=SECONDS_PER_TEXT, bucket=in_bucket(seed))
     try:
         _play(world, schedule(seed, faults=faults), outcome)
         world.stop()
@@ -91,10 +70,10 @@ def _run(world: World, task: Task, plan: Schedule, outcome: Outcome, reader: Rea
     world.begin(task)
     holders.start()
     try:
-        _wait(world, lambda: world.parts() >= 2, reader)
+        _wait(world, lambda: _parts(world) >= 2, reader)
         for step in plan.steps:
             _strike(world, step, holders, outcome)
-        world.note(f"from now on it is fast; {world.parts()} parts are there")
+        world.note(f"from now on it is fast; {_parts(world)} parts are there")
         world.switch("fast", 1)
         _strike(world, plan.last, holders, outcome)
         _wait(world, world.committed, reader)
@@ -143,6 +122,13 @@ def _wait(world: World, what: Callable[[], bool], *looking: Looking) -> None:
             _raise(one)
         assert time.monotonic() < deadline, "the run hangs"
         time.sleep(0.1)
+
+
+def _parts(world: World) -> int:
+    try:
+        return world.parts()
+    except BucketAway:
+        return 0
 
 
 def _raise(looking: Looking) -> None:

@@ -68,7 +68,7 @@ def test_vecmill_worker_leaves_no_folder_and_reads_no_module_of_the_current_one(
     (here / "worker.py").write_text("raise RuntimeError('somebody else')\n")
 
     def once(kept: Kept) -> list[str] | None:
-        return None if kept.codes else vecmill("worker", "--allow-root", world.table.parent, "--device", "cpu")
+        return None if kept.codes else vecmill("worker", "--allow-root", world.place.root, "--device", "cpu")
 
     env = world.env | {"VECMILL_BROKER_URL": world.url, "VECMILL_WORKER": "typed"}
     before = set((world.folder / "tmp").iterdir())

@@ -1,4 +1,4 @@
-"""Everything that one chaos run consists of: a Redis behind a proxy, workers, who drives the run, and a disk."""
+"""Everything that one chaos run consists of: a Redis behind a proxy, workers, drivers, and a place for the table."""
 
 import os
 import shutil
@@ -11,10 +11,10 @@ import redis
 from producer.embedded.redis_server import RedisServer
 from producer.embedded.workers import worker_command, worker_env
 from tests.chaos.arithmetic import model_folder
-from tests.chaos.disk import Disk, disk_at
 from tests.chaos.driving import Driver, Driving, Task
 from tests.chaos.found import server_below, with_variable, workers_below
 from tests.chaos.log import Log
+from tests.chaos.place import InBucket, OnDisk, Place
 from tests.chaos.processes import Kept, environment
 from tests.chaos.proxy import Proxy
 
@@ -26,7 +26,7 @@ WORKERS = 2
 class World:
     """Begins with a Redis that nobody uses; `begin` gives it workers and a run. `stop` ends what was begun, always."""
 
-    def __init__(self, folder: Path, log: Log, *, seconds_per_text: float) -> None:
+    def __init__(self, folder: Path, log: Log, *, seconds_per_text: float, bucket: bool = False) -> None:
         for name in ("switches", "state", "tmp", "redis", "logs"):
             (folder / name).mkdir(parents=True)
         self.folder, self.note = folder, log
@@ -36,14 +36,15 @@ class World:
         self.env = environment(folder, seconds_per_text=seconds_per_text)
         self.model = model_folder(folder / "model")
         try:
-            self._build()
+            self._build(bucket)
         except BaseException:
             self.stop()
             raise
 
-    def _build(self) -> None:
-        self.disk: Disk = disk_at(self.folder)
-        self._ends.append(self.disk.close)
+    def _build(self, bucket: bool) -> None:
+        self.place: Place = (InBucket if bucket else OnDisk)(self.folder)
+        self._ends.append(self.place.close)
+        self.env |= self.place.env
         self.redis = RedisServer(self.folder / "redis")
         self._ends.append(self._end_redis)
         self.redis.start()
@@ -55,13 +56,13 @@ class World:
         self.client = redis.Redis.from_url(self.redis.url, socket_timeout=2)
 
     @property
-    def table(self) -> Path:
-        return self.disk.folder / "table"
+    def table(self) -> str:
+        return self.place.table
 
     def begin(self, task: Task) -> None:
         """Start who drives the run, and workers where they are not its own."""
         self.task = task
-        self.driving = Driving(task, str(self.table), self.model, self.client, self.note, WORKERS)
+        self.driving = Driving(task, self.table, self.model, self.client, self.note, WORKERS)
         if task.driver != "embedded" and not self.workers:
             for number in range(WORKERS):
                 self.workers.append(self._worker(number))
@@ -80,7 +81,7 @@ class World:
 
     def parts(self) -> int:
         """How many parts the run has."""
-        return len(list((self.table / self.task.run).glob("part-*.parquet")))
+        return self.place.parts(self.task.run)
 
     def worker_pids(self) -> list[int]:
         """The workers that live, wherever they come from."""
@@ -133,7 +134,7 @@ class World:
 
     def _worker(self, number: int) -> Kept:
         settings = {
-            "VECMILL_BROKER_URL": self.url, "VECMILL_DEVICE": "cpu", "VECMILL_ALLOW_ROOTS": str(self.table.parent),
+            "VECMILL_BROKER_URL": self.url, "VECMILL_DEVICE": "cpu", "VECMILL_ALLOW_ROOTS": self.place.root,
         }  # fmt: skip
 
         def env(kept: Kept) -> dict[str, str]:

@@ -37,6 +37,10 @@ def in_a_worker() -> None:
 
     _around(Ledger, "claim", after="claimed")
     _around(durable, "_publish", before="part written", after="part named")
+    if "AWS_ENDPOINT_URL" in os.environ:
+        from schemas.files import bucket
+
+        _around(bucket.obstore, "put", before="part written", after="part named")
     _around(Ledger, "finish", before="part durable", after="finished")
 
 

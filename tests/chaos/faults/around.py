@@ -1,4 +1,4 @@
-"""Faults of what is around all processes: the network, the disk, the clocks."""
+"""Faults of what is around all processes: the network and the clocks."""
 
 from dataclasses import dataclass
 
@@ -25,19 +25,6 @@ class Network(Fault):
         if self.mood == "deaf":
             world.proxy.cut()
         world.proxy.mood = "pass"
-
-
-@dataclass(frozen=True)
-class FullDisk(Fault):
-    """The table's disk is full, or read-only, for a while."""
-
-    read_only: bool = False
-
-    def strike(self, world: World, holders: Holders) -> None:
-        (world.disk.forbid if self.read_only else world.disk.fill)()
-
-    def mend(self, world: World) -> None:
-        world.disk.allow()
 
 
 @dataclass(frozen=True)
