@@ -81,9 +81,9 @@ def _run(world: World, task: Task, plan: Schedule, outcome: Outcome, reader: Rea
         if task.driver != "serve":
             _wait(world, lambda: world.drivers[0].done.is_set(), reader)
         for kept in world.drivers:
-            assert "Traceback" not in kept.log.read_text(), (
-                f"{kept.name} ended without a word that a person understands"
-            )
+            said = kept.log.read_text()
+            assert "Traceback" not in said, f"{kept.name} ended without a word that a person understands"
+            assert "sitecustomize" not in said, "what is to strike in a process could not be put there"
     finally:
         holders.stop()
         outcome.starts += sum(kept.starts for kept in world.drivers)

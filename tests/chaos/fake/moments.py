@@ -45,7 +45,7 @@ def in_a_worker() -> None:
 
 
 def in_a_producer() -> None:
-    from producer import publish
+    from producer import carry_out
     from producer.ledger import Ledger
     from producer.queue import JobQueue
 
@@ -53,4 +53,4 @@ def in_a_producer() -> None:
     _around(Ledger, "adopt", after="adopted")
     _around(Ledger, "enqueue", before="to enqueue", after="enqueued")
     _around(JobQueue, "publish", after="published")
-    _around(publish, "commit", before="to commit", after="committed")
+    _around(carry_out, "commit", before="to commit", after="committed")
