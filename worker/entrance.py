@@ -35,6 +35,6 @@ class Entrance:
                 self._departure.pass_on(job)
             elif claim.verdict is not Verdict.GO:
                 self._leases.tally.count("declined")
-                said = {"action": "job_declined", "run": job.run, "job": job.job}
-                log.info("job %s/%d: %s", job.run, job.job, claim.verdict, extra=said)
+                log.info("job %s/%d: %s", job.run, job.job, claim.verdict,
+                         extra={"action": "job_declined", "run": job.run, "job": job.job})  # fmt: skip
             yield claim
