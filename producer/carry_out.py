@@ -15,7 +15,7 @@ from producer.embedded.machine import crew_here
 from producer.model import weight_bytes
 from producer.place import Place
 from producer.plan import to_embed
-from producer.publish import publish
+from producer.publish import publish, told
 from producer.request import Where
 from producer.result import Result
 from producer.start import check_source
@@ -36,7 +36,7 @@ def carry_out(record: RunRecord, where: Where, display: Display) -> Result:
     else:
         display.say(f"run {record.run} is committed already; nothing was done")
         _close_ledger(record, where)
-    return result(record, seconds=time.monotonic() - began)
+    return told(record, lambda: result(record, seconds=time.monotonic() - began), display)
 
 
 def _do(record: RunRecord, where: Where, display: Display) -> None:
@@ -60,8 +60,9 @@ def _do(record: RunRecord, where: Where, display: Display) -> None:
         parts = partial(receipts, record)
         Driver(record, rows, broker=broker, display=display, place=place, parts=parts).run()
         publish(record, attempt, display)
-        sweep(record.table, record.run)
-        # The table says so already; a Redis that is away at this moment makes no failure of it.
+        # The table says so already; a disk or a Redis that is of no use at this moment makes no failure of it.
+        with suppress(OSError):
+            sweep(record.table, record.run)
         with suppress(*OUTAGE):
             broker.ledger(record.run).set_state("committed")
 

@@ -28,7 +28,7 @@ class Complaints:
         waiting = self._ledger.obstacles()
         for said in sorted(set(waiting.values()) - set(self._waiting.values())):
             who = sum(text == said for text in waiting.values())
-            self._display.say(f"{who} worker(s) wait, with what they encoded in hand, until this is mended: {said}")
+            self._display.say(f"{who} worker(s) wait, with their jobs in hand, until this is mended: {said}")
         if self._waiting and not waiting:
             self._display.say("no worker waits any more")
         self._waiting = waiting

@@ -8,6 +8,7 @@ VecmillError            something stopped the work; exit code 1
 ├── BrokerError         Redis cannot be reached, refuses, or is set up in a way that loses jobs
 ├── PayloadError        what Redis holds as the rows of a job is none, or more than a worker takes
 ├── BucketError         an object store cannot be reached or refuses; what is in it stays as it is
+│   └── BucketAway      it does not answer or fails: the same request may be carried out later
 └── RunFailed           the run stopped before its commit; what is done is kept, and it can be resumed
     └── RunTaken        another process drives the run: nothing is wrong with it
 
@@ -57,6 +58,10 @@ class PayloadError(VecmillError):
 
 class BucketError(VecmillError):
     """The object store cannot be used."""
+
+
+class BucketAway(BucketError):
+    """The object store cannot be used now, through no fault of the request."""
 
 
 class RunFailed(VecmillError):

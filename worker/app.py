@@ -15,7 +15,7 @@ import sys
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from celery import Celery
+from celery import Celery, bootsteps
 from celery.signals import celeryd_init, setup_logging, worker_init, worker_shutting_down
 from kombu import Queue
 from pydantic import ValidationError
@@ -110,6 +110,16 @@ def _boot(**_: Any) -> None:
 def _depart(**_: Any) -> None:
     if _runtime is not None:
         _runtime.depart()
+
+
+class _Leaving(bootsteps.StartStopStep):
+    """A shutdown that no signal announced, as `celery control shutdown` is: it, too, ends within the grace time."""
+
+    def close(self, worker: Any) -> None:
+        _depart()
+
+
+app.steps["worker"].add(_Leaving)
 
 
 @app.task(name=TASK_NAME)

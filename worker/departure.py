@@ -8,9 +8,12 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import redis
 
+from schemas.job import Job
 from schemas.transport import DEVICE_LOST
 from worker.leases import Leases
 from worker.ledger import Ledger
@@ -20,6 +23,8 @@ log = logging.getLogger(__name__)
 #: What shells say of a process that a Ctrl-C ended.
 _INTERRUPTED = 130
 _CAUSE = "its worker was told to end"
+#: How long a claim that is on its way is waited for, so that its job is handed back, too.
+_CLAIM_SECONDS = 1.0
 
 
 class Departure:
@@ -32,10 +37,33 @@ class Departure:
         self._ledger = ledger
         self._leases = leases
         self._grace_seconds = grace_seconds
+        self._claims = 0
+        self._claimed = threading.Condition()
+
+    @contextmanager
+    def claiming(self) -> Iterator[bool]:
+        """Whether a job may be claimed; what is claimed in the block, and held at its end, is handed back in time."""
+        with self._claimed:
+            may = not self.begun.is_set()
+            self._claims += may
+        try:
+            yield may
+        finally:
+            with self._claimed:
+                self._claims -= may
+                self._claimed.notify_all()
+
+    def pass_on(self, job: Job) -> None:
+        """Let a job that came too late be at work elsewhere at once."""
+        try:
+            self._ledger.pass_on(job)
+        except redis.RedisError as error:
+            log.warning("job %s/%d is not passed on, its message runs out: %s", job.run, job.job, error,
+                        extra={"action": "not_left"})  # fmt: skip
 
     def begin(self, *, at_once: bool = False) -> None:
-        """Called from signal handlers, so it only says so to a thread."""
-        if at_once or self.begun.is_set():
+        """Called from signal handlers, so it only says so to a thread; again is nothing, unless it is `at_once`."""
+        if at_once:
             self._hurry.set()
         if not self.begun.is_set():
             self.begun.set()
@@ -57,6 +85,8 @@ class Departure:
 
     def _depart(self) -> None:
         self._hurry.wait(self._grace_seconds)
+        with self._claimed:
+            self._claimed.wait_for(lambda: not self._claims, _CLAIM_SECONDS)
         for job in self._leases.held():
             try:
                 self._ledger.give_back(job, _CAUSE, retry_seconds=0, attempts=0)

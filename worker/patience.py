@@ -1,4 +1,4 @@
-"""Waits where a part cannot be written now: a full disk, or one that takes no writes. Knows no model.
+"""Waits where a table is out of reach: a disk that is full or takes no writes, a bucket that is away. Knows no model.
 
 What was encoded is kept in hand meanwhile, and the lease held; that counts as no attempt. So a disk that somebody
 makes room on costs time and no work.
@@ -7,18 +7,23 @@ makes room on costs time and no work.
 import errno
 import logging
 import threading
+import time
 from collections.abc import Callable
+from typing import TypeVar
 
+from schemas.errors import BucketAway
 from schemas.job import Job
-from schemas.receipt import Receipt
 from worker.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
 #: What a person can mend while the worker waits.
 _PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
-#: A minute in all: then the job is given back, for it may be this machine alone that cannot write.
-_RESTS_SECONDS = (1, 2, 4, 8, 15, 30)
+#: Then the job is given back, for it may be this machine alone that cannot write. A bucket's client waits, too.
+_PATIENCE_SECONDS = 60.0
+_FIRST_REST_SECONDS, _LONGEST_REST_SECONDS = 1.0, 15.0
+
+T = TypeVar("T")
 
 
 class LeaseLost(Exception):
@@ -26,7 +31,7 @@ class LeaseLost(Exception):
 
 
 class Obstructed(Exception):
-    """The part of this job cannot be written here now, and nobody is to blame for it."""
+    """The part of this job cannot be written or looked for here now, and nobody is to blame for it."""
 
 
 class Patience:
@@ -36,24 +41,31 @@ class Patience:
         self._ledger = ledger
         self._leaving = leaving
 
-    def write(self, job: Job, part: Callable[[], Receipt]) -> Receipt:
-        """What `part` gives; raises `Obstructed` where it cannot be written for a minute, and what else it raises."""
-        told = False
+    def wait_for(self, job: Job, step: Callable[[], T]) -> T:
+        """What `step` gives; raises `Obstructed` where it cannot be done for a minute, and what else it raises."""
+        since, rest = None, _FIRST_REST_SECONDS
         try:
-            for rest in _RESTS_SECONDS:
+            while True:
                 try:
-                    return part()
-                except OSError as error:
-                    if error.errno not in _PASSING:
+                    return step()
+                except (OSError, BucketAway) as error:
+                    said = _obstacle(error)
+                    if said is None:
                         raise
-                    said = f"cannot write: {error}"
-                told = True
+                since = since or time.monotonic()
                 log.warning("job %s/%d waits: %s", job.run, job.job, said, extra={"action": "write_obstructed"})
                 if not self._ledger.obstructed(job, said):
                     raise LeaseLost("somebody else has this job by now, or nobody is to")
-                if self._leaving.wait(rest):
-                    break
-            raise Obstructed(said)
+                if self._leaving.wait(rest) or time.monotonic() - since > _PATIENCE_SECONDS:
+                    raise Obstructed(said)
+                rest = min(2 * rest, _LONGEST_REST_SECONDS)
         finally:
-            if told:
+            if since is not None:
                 self._ledger.unobstructed(job)
+
+
+def _obstacle(error: OSError | BucketAway) -> str | None:
+    """What a person can mend while the worker waits; None for what waiting does not help."""
+    if isinstance(error, BucketAway):
+        return f"cannot reach the table: {error.args[0]}"
+    return f"cannot write: {error}" if error.errno in _PASSING else None

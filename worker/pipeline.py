@@ -19,6 +19,7 @@ from worker.departure import Departure
 from worker.encode import Effort, encode, encode_in_pieces
 from worker.engine import Embedder, Engine
 from worker.engine.panics import panics_told
+from worker.entrance import Entrance
 from worker.leases import Leases
 from worker.ledger import Claim, Ledger, Verdict
 from worker.models import Models
@@ -50,9 +51,9 @@ class Pipeline:
         self, ledger: Ledger, leases: Leases, runs: Runs, models: Models, engine: Engine, *, departure: Departure
     ) -> None:
         self._departure = departure
+        self._entrance = Entrance(ledger, leases, departure)
         self._patience = Patience(ledger, leaving=departure.begun)
         self._ledger = ledger
-        self._leases = leases
         self._runs = runs
         self._models = models
         self._engine = engine
@@ -61,23 +62,21 @@ class Pipeline:
 
     def run(self, job: Job) -> str:
         """Do one job, or find that it is not ours to do; returns the verdict. Never raises for a job's own fault."""
-        with self._turns.together():
-            if not self._engine.alive:
-                self._departure.lose_device()
-            if not self._engine.alive or self._departure.begun.is_set():
-                return "not claimed"
-            claim = self._ledger.claim(job)
-            if claim.verdict is not Verdict.GO:
-                self._tally.count("declined")
-                log.info("job %s/%d: %s", job.run, job.job, claim.verdict, extra=_event("job_declined", job))
-                return claim.verdict
-            with self._leases.hold(job):
-                if not is_suspect(claim.lost):
-                    return self._attempt(job, claim)
-                log.warning("job %s/%d lost %d leases: it is tried alone", job.run, job.job, claim.lost,
-                            extra=_event("job_suspect", job))  # fmt: skip
-                with self._turns.alone():
-                    return self._attempt(job, claim)
+        with self._turns.together(), self._entrance.claimed(job, able=self._able()) as claim:
+            if claim is None or claim.verdict is not Verdict.GO:
+                return claim.verdict if claim else "passed on"
+            if not is_suspect(claim.lost):
+                return self._attempt(job, claim)
+            log.warning("job %s/%d lost %d leases: it is tried alone", job.run, job.job, claim.lost,
+                        extra=_event("job_suspect", job))  # fmt: skip
+            with self._turns.alone():
+                return self._attempt(job, claim)
+
+    def _able(self) -> bool:
+        """Whether the engine lives; without it, the process is no use."""
+        if not self._engine.alive:
+            self._departure.lose_device()
+        return self._engine.alive
 
     def _attempt(self, job: Job, claim: Claim) -> str:
         try:
@@ -99,7 +98,8 @@ class Pipeline:
             check_hope(spans(claim.deaths))
             self._announce(job, AROUND)
         record = self._runs.record(job)
-        durable = durable_receipt(os.path.join(record.table, job.part), record)
+        path = os.path.join(record.table, job.part)
+        durable = self._patience.wait_for(job, lambda: durable_receipt(path, record))
         if durable is not None:
             return durable
         embedder = self._models.load(record.spec)
@@ -112,7 +112,7 @@ class Pipeline:
             device=facts["device"], dtype=facts["dtype"],
         )  # fmt: skip
         receipt = effort.onto(receipt)
-        return self._patience.write(job, lambda: write_part(rows, encoded, record=record, receipt=receipt))
+        return self._patience.wait_for(job, lambda: write_part(rows, encoded, record=record, receipt=receipt))
 
     def _rows(self, job: Job, record: RunRecord) -> Payload:
         try:

@@ -18,12 +18,10 @@ from producer.logged import Logged
 from producer.metrics import BrokerMetrics
 from producer.request import Where
 from producer.schedule import Scheduler
-from schemas.errors import RunTaken, UsageError, VecmillError
+from schemas.errors import BucketAway, RunTaken, UsageError, VecmillError
 from schemas.exposition import Exposed
 from schemas.logs import configure_logs
 from schemas.run import RunRecord
-
-log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 2.0
 #: A run that ends in an error that is none of ours is tried so often, each time it is found without a producer.
@@ -108,6 +106,9 @@ class _Service:
             # Before the run was driven, or after; it is taken up again when Redis answers.
             log.warning("run %s: Redis does not answer (%s)", record.run, error,
                         extra={"action": "redis_away", **of_run})  # fmt: skip
+        except BucketAway as error:
+            log.warning("run %s: %s; it is tried again", record.run, error.args[0],
+                        extra={"action": "bucket_away", **of_run})  # fmt: skip
         except VecmillError as error:
             log.error("run %s: %s", record.run, error, extra={"action": "run_failed", **of_run})
             self._mark_failed(record.run, str(error))

@@ -19,7 +19,7 @@ from producer.schedule.outcome import failures_in_a_row, outcome
 from producer.schedule.record import Schedule, Standing, at_tick, run_id
 from producer.schedule.store import ScheduleStore
 from producer.start import begin, recorded
-from schemas.errors import BrokerError, RunTaken, VecmillError
+from schemas.errors import BrokerError, BucketAway, RunTaken, VecmillError
 
 
 class Due(NamedTuple):
@@ -67,7 +67,7 @@ class Scheduler:
                 self._begin(due, ledger)
         except RunTaken:
             return
-        except (*OUTAGE, BrokerError) as error:
+        except (*OUTAGE, BrokerError, BucketAway) as error:
             self._tell(due.schedule.name, f"could not fire: {error}; it is tried again")
         except Exception as error:  # whatever it is, it must not stop other schedules, nor be tried every two seconds
             self._note(due, error=str(error) or type(error).__name__)

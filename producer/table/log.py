@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from schemas.errors import TableError
 from schemas.files import names_in
@@ -54,15 +54,20 @@ def storage(table: str) -> dict[str, str] | None:
 
 
 def latest_log(table: str, version: int | None = None) -> DeltaTable | None:
-    """The table at a version that it has; None where nothing was committed yet."""
+    """The table at a version that it has; None where nothing was committed yet, a TableError where it is unreadable."""
     if is_remote(table):
         table = normal(table)
+    elif os.path.isfile(table):
+        return None
     try:
         with telling(table):
             # Not `is_deltatable`: it asks the store with the interpreter's lock held, and all threads wait.
             return DeltaTable(table, version=version, storage_options=storage(table))
     except TableNotFoundError:
         return None
+    except DeltaError as error:
+        said = str(error).partition("\n")[0]
+        raise TableError(f"the log of {table} cannot be read: {said}", way_out=f"see {table}/_delta_log") from error
 
 
 def open_log(table: str, version: int | None = None) -> DeltaTable:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from schemas.files import names_in, remove
+from schemas.files.address import is_remote
 from schemas.footer import read_footer
 from schemas.job import job_of_part, part_path
 from schemas.receipt import Receipt
@@ -30,7 +31,12 @@ def list_parts(table: str, run: str) -> list[Part]:
 
 
 def sweep(table: str, run: str) -> int:
-    """Take away what broken writes of a run left behind; only once no worker writes for it any more."""
+    """Take away what broken writes of a run left behind; only once no worker writes for it any more.
+
+    In an object store they leave nothing.
+    """
+    if is_remote(table):
+        return 0
     swept = 0
     for folder in run, os.path.join("_errors", run):
         for name in names_in(os.path.join(table, folder)):

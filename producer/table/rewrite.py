@@ -70,7 +70,7 @@ def _rewrite(file: LiveFile, leaving: npt.NDArray[np.int64], table: str, name: s
         try:
             with written(path) as stream:
                 write_rows(stream, _without(file.path, leaving), like=file.path)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, FileNotFoundError) as error:
             raise TableError(f"cannot write {path} from {file.path}: {error}", way_out="vecmill verify") from error
     return LiveFile(name, rows_in(path), size_of(path))
 

@@ -121,7 +121,7 @@ def _write_files(record: RunRecord, batches: Iterator[pa.RecordBatch], like: str
         try:
             with written(path) as stream:
                 write_rows(stream, chain([first], islice(batches, _FILE_BATCHES - 1)), like=like)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, FileNotFoundError) as error:
             raise TableError(f"cannot write {path}: {error}", way_out=f"vecmill resume {record.run}") from error
         yield LiveFile(name, rows_in(path), size_of(path))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from schemas.errors import BucketError
+from schemas.errors import BucketAway, BucketError, VecmillError
 from schemas.files.address import bucket_and_key, is_remote
 
 _CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment of producer and workers"
@@ -26,31 +26,44 @@ _MEANINGS = (
      "the credentials need s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket there"),
     (r"redirect|PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint",
      "the bucket {bucket} is not in the region that {endpoint} serves", "set AWS_REGION to the bucket's region"),
-    (r"builder error|error sending request|error decoding|timed out|onnect|HTTP error",
-     "{endpoint} does not answer for {bucket}", _ENDPOINT),
-    (r"\b5\d\d\b|SlowDown|InternalError", "{endpoint} fails for {bucket} ({code})", _ENDPOINT),
+    (r"builder error", "{endpoint} does not answer for {bucket}", _ENDPOINT),
 )  # fmt: skip
+#: Of these it is not known that they would happen again.
+_PASSING = (
+    (r"error sending request|error decoding|timed out|onnect|HTTP error",
+     "{endpoint} does not answer for {bucket}"),
+    (r"\b5\d\d\b|\b429\b|SlowDown|TooManyRequests|RequestTimeout|InternalError",
+     "{endpoint} fails for {bucket} ({code})"),
+)  # fmt: skip
+#: What says nothing of the error, and may look as if: how long it took, and what was asked for.
+_BESIDE = re.compile(r"\b[\d.]+[mµn]?s\b|https?://(?!169\.254\.|\S*/latest/api/token)\S+")
+#: delta-rs hands on what the store said in errors of several kinds.
+_OF_STORE = re.compile(r"S3 error|object store")
 
 
 def explained(said: str, address: str) -> BucketError:
-    """The error that a person meets, from what a client of the store said."""
+    """The error that a person meets, from what a client of the store said; a `BucketAway` where it may pass."""
+    said = _BESIDE.sub("", said.partition("Debug source")[0])
     code = next(iter(re.findall(r"<Code>(\w+)</Code>", said) or re.findall(r"\b[45]\d\d [A-Z]\w+", said)), "no reason")
     names = {"bucket": bucket_and_key(address)[0], "endpoint": endpoint(), "code": code}
     for words, what, way_out in _MEANINGS:
         if re.search(words, said):
             return BucketError(what.format(**names), way_out=way_out)
+    for words, what in _PASSING:
+        if re.search(words, said):
+            return BucketAway(what.format(**names), way_out=_ENDPOINT)
     return BucketError("{endpoint} refuses a request for {bucket} ({code})".format(**names), way_out=_ENDPOINT)
 
 
 @contextmanager
 def telling(address: str) -> Iterator[None]:
-    """For clients that raise an OSError for all that goes wrong in a store, as delta-rs does."""
+    """For delta-rs, which raises an OSError for most that goes wrong in a store, and errors of its own for the rest."""
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, VecmillError):
         raise
-    except OSError as error:
-        if not is_remote(address):
+    except Exception as error:
+        if not is_remote(address) or not (isinstance(error, OSError) or _OF_STORE.search(str(error))):
             raise
         raise explained(str(error), address) from None
 

@@ -1,16 +1,16 @@
 """Plays the schedule of a seed over real processes, and holds what came of it against the oracle."""
 
-import json
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from schemas.errors import BucketAway
 from tests.chaos import corpus
 from tests.chaos.oracle import check_folder, check_version
-from tests.chaos.schedule import Schedule, Step, schedule
+from tests.chaos.outcome import Outcome
+from tests.chaos.schedule import Schedule, Step, in_bucket, schedule
 from tests.chaos.watch import Holders, Looking, Reader
 from tests.chaos.world import Log, Task, World
 
@@ -20,32 +20,11 @@ SECONDS_PER_TEXT = 1.5 / 256
 _END_SECONDS = 300.0
 
 
-@dataclass
-class Outcome:
-    """What came of a seed; `recovered` are the seconds until jobs of a struck worker were at work again, at most."""
-
-    seed: int
-    ok: bool = False
-    events: int = 0
-    seconds: float = 0.0
-    drivers: list[str] = field(default_factory=list)
-    starts: int = 0
-    retries: int = 0
-    reads: int = 0
-    leftovers: int = 0
-    recovered: dict[str, float] = field(default_factory=dict)
-    recovered_jobs: dict[str, int] = field(default_factory=dict)
-    wrong: str = ""
-
-    def line(self) -> str:
-        return json.dumps(asdict(self))
-
-
 def play(seed: int, *, keep: Path | None = None, faults: int = 6) -> Outcome:
     """Carry out all runs of a seed; what went wrong is in the outcome, and what happened when in `<keep>/log`."""
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-", dir=keep))
     log, outcome, began = Log(folder / "log"), Outcome(seed), time.monotonic()
-    world = World(folder / "world", log, seconds_per_text=SECONDS_PER_TEXT)
+    world = World(folder / "world", log, seconds_per_text=SECONDS_PER_TEXT, bucket=in_bucket(seed))
     try:
         _play(world, schedule(seed, faults=faults), outcome)
         world.stop()
@@ -69,15 +48,14 @@ def play(seed: int, *, keep: Path | None = None, faults: int = 6) -> Outcome:
 
 def _play(world: World, schedules: list[Schedule], outcome: Outcome) -> None:
     corpora = [corpus.first(outcome.seed), corpus.second(outcome.seed)]
-    table = world.disk.folder / "table"
-    reader = Reader(table, corpora)
+    reader = Reader(world.table, corpora)
     reader.start()
     try:
         for at, one in enumerate(schedules):
             source = corpus.write(corpora[at], world.folder / f"corpus-{at}.parquet")
-            _run(world, Task(f"run-{at}", source, table, one.driver), one, outcome, reader)
-            check_version(table, corpora[at], at)
-            outcome.leftovers = check_folder(table, [f"run-{number}" for number in range(at + 1)])
+            _run(world, Task(f"run-{at}", source, one.driver), one, outcome, reader)
+            check_version(world.table, corpora[at], at)
+            outcome.leftovers = check_folder(world.table, [f"run-{number}" for number in range(at + 1)])
     finally:
         reader.stop()
         outcome.reads = reader.reads
@@ -92,10 +70,10 @@ def _run(world: World, task: Task, plan: Schedule, outcome: Outcome, reader: Rea
     world.begin(task)
     holders.start()
     try:
-        _wait(world, lambda: _parts(task) >= 2, reader)
+        _wait(world, lambda: _parts(world) >= 2, reader)
         for step in plan.steps:
             _strike(world, step, holders, outcome)
-        world.note(f"from now on it is fast; {_parts(task)} parts are there")
+        world.note(f"from now on it is fast; {_parts(world)} parts are there")
         world.switch("fast", 1)
         _strike(world, plan.last, holders, outcome)
         _wait(world, world.committed, reader)
@@ -103,9 +81,9 @@ def _run(world: World, task: Task, plan: Schedule, outcome: Outcome, reader: Rea
         if task.driver != "serve":
             _wait(world, lambda: world.drivers[0].done.is_set(), reader)
         for kept in world.drivers:
-            assert "Traceback" not in kept.log.read_text(), (
-                f"{kept.name} ended without a word that a person understands"
-            )
+            said = kept.log.read_text()
+            assert "Traceback" not in said, f"{kept.name} ended without a word that a person understands"
+            assert "sitecustomize" not in said, "what is to strike in a process could not be put there"
     finally:
         holders.stop()
         outcome.starts += sum(kept.starts for kept in world.drivers)
@@ -146,8 +124,11 @@ def _wait(world: World, what: Callable[[], bool], *looking: Looking) -> None:
         time.sleep(0.1)
 
 
-def _parts(task: Task) -> int:
-    return len(list((task.table / task.run).glob("part-*.parquet")))
+def _parts(world: World) -> int:
+    try:
+        return world.parts()
+    except BucketAway:
+        return 0
 
 
 def _raise(looking: Looking) -> None:

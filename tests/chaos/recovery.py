@@ -26,7 +26,7 @@ def main() -> int:
     world = World(folder / "world", Log(folder / "log"), seconds_per_text=_SECONDS_PER_TEXT)
     try:
         source = corpus.write({f"doc-{at}": f"text {at}" for at in range(_ROWS)}, folder / "corpus.parquet")
-        world.begin(Task("run", source, world.disk.folder / "table", "embed"))
+        world.begin(Task("run", source, "embed"))
         holders = Holders(world.client, "run")
         holders.start()
         for at in range(2 * _TIMES):

@@ -16,6 +16,7 @@ from tests.chaos.faults import (
     Redis,
     SecondProducer,
     Setting,
+    Store,
     Wipe,
     Worker,
 )
@@ -31,6 +32,10 @@ class Step:
     after: float
     fault: Fault
     meanwhile: Fault | None = None
+
+
+#: Every so many seeds are played with a table in a bucket.
+_BUCKET_EVERY = 4
 
 
 @dataclass(frozen=True)
@@ -85,15 +90,31 @@ _CLUSTER: dict[str, Make] = {
 }
 
 
+_ON_DISK = ["fill the disk", "forbid the disk"]
+_IN_BUCKET: dict[str, Make] = {
+    "kill the store": lambda rng: Store(_some(rng, 1, 10), kind="dead"),
+    "pause the store": lambda rng: Store(_some(rng, 2, 14), kind="still"),
+    "a failing store": lambda rng: Store(_some(rng, 2, 10), kind="failing"),
+    "a store that hides what it did": lambda rng: Store(_some(rng, 2, 6), kind="hiding"),
+}
+
+
+def in_bucket(seed: int) -> bool:
+    """Whether the table of this seed lies in a bucket."""
+    return seed % _BUCKET_EVERY == 0
+
+
 def schedule(seed: int, *, faults: int = 6) -> list[Schedule]:
     """Two runs on one table: a first one, and an upsert on top of it; each with so many faults and those at its end."""
     rng = random.Random(seed)
     drivers: list[Driver] = rng.choice([["embed", "embed"], ["embed", "serve"], ["serve", "embed"], ["embedded"] * 2])
-    return [_one(rng, driver, faults) for driver in drivers]
+    return [_one(rng, driver, faults, bucket=in_bucket(seed)) for driver in drivers]
 
 
-def _one(rng: random.Random, driver: Driver, faults: int) -> Schedule:
+def _one(rng: random.Random, driver: Driver, faults: int, *, bucket: bool) -> Schedule:
     kinds = _ANYWHERE if driver == "embedded" else _CLUSTER
+    if bucket:
+        kinds = {name: make for name, make in kinds.items() if name not in _ON_DISK} | _IN_BUCKET
     if driver == "embed":
         kinds = {**kinds, "a second producer": lambda rng: SecondProducer()}
     steps = tuple(_step(rng, kinds) for _ in range(faults))

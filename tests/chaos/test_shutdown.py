@@ -7,10 +7,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from celery import Celery
 
 from schemas.ledger import GRACE_SECONDS, RunKeys
 from tests.chaos.processes import Kept, vecmill
-from tests.chaos.test_obstacles import MakeWorld, assert_ends_well, parts
+from tests.chaos.test_obstacles import MakeWorld, assert_ends_well
 from tests.integration.waiting import wait_until
 
 pytestmark = pytest.mark.integration
@@ -37,8 +38,8 @@ def test_a_container_leaves_time_for_the_grace_time() -> None:
 
 @pytest.mark.parametrize(
     ("signals", "grace_seconds", "code"),
-    [([signal.SIGTERM], "0.5", 0), ([signal.SIGINT, signal.SIGINT], "100000", 130)],
-    ids=["the grace time ends", "a second Ctrl-C"],
+    [([signal.SIGTERM], "0.5", 0), ([signal.SIGINT, signal.SIGINT], "100000", 130), ([], "0.5", 0)],
+    ids=["the grace time ends", "a second Ctrl-C", "celery control shutdown"],
 )
 def test_what_a_worker_cannot_finish_is_handed_back(
     make_world: MakeWorld, signals: list[int], grace_seconds: str, code: int
@@ -47,10 +48,14 @@ def test_what_a_worker_cannot_finish_is_handed_back(
     worker = world.workers[0]
     wait_until(lambda: FIRST in world.client.hvals(KEYS.owners), log=worker.log)
     held = [int(job) for job, owner in world.client.hgetall(KEYS.owners).items() if owner == FIRST]
-    assert worker.signal(signals[0])
-    for number in signals[1:]:
-        wait_until(lambda: "Warm shutdown" in worker.log.read_text(), log=worker.log)
+    if not signals:
+        wait_until(lambda: "ready." in worker.log.read_text(), log=worker.log)
+        app = Celery(broker=world.url)
+        app.control.shutdown()
+        app.close()
+    for number in signals:
         assert worker.signal(number)
+        wait_until(lambda: "Warm shutdown" in worker.log.read_text(), log=worker.log)
     wait_until(lambda: worker.codes, log=worker.log)
     assert worker.codes == [code], worker.log.read_text()
     assert all(f"job run/{job} is handed back" in worker.log.read_text() for job in held)
@@ -68,7 +73,7 @@ def test_vecmill_worker_leaves_no_folder_and_reads_no_module_of_the_current_one(
     (here / "worker.py").write_text("raise RuntimeError('somebody else')\n")
 
     def once(kept: Kept) -> list[str] | None:
-        return None if kept.codes else vecmill("worker", "--allow-root", world.task.table.parent, "--device", "cpu")
+        return None if kept.codes else vecmill("worker", "--allow-root", world.place.root, "--device", "cpu")
 
     env = world.env | {"VECMILL_BROKER_URL": world.url, "VECMILL_WORKER": "typed"}
     before = set((world.folder / "tmp").iterdir())
@@ -91,7 +96,7 @@ def test_an_embedded_run_leaves_no_process_and_no_password(
     world = make_world("embedded", seconds_per_text=0.2 / 256)
     (driver,) = world.drivers
     driver.once()
-    wait_until(lambda: parts(world) >= 1, log=driver.log)
+    wait_until(lambda: world.parts() >= 1, log=driver.log)
     assert driver.pid is not None
     children = psutil.Process(driver.pid).children(recursive=True)
     (private,) = (world.folder / "tmp").glob("vecmill-*")

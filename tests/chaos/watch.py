@@ -2,11 +2,12 @@
 
 import threading
 import time
-from pathlib import Path
 
 import redis
 
 from producer.table import open_table
+from schemas.errors import BucketAway
+from schemas.files import names_in
 from schemas.ledger import RunKeys
 from tests.chaos.corpus import Corpus
 from tests.chaos.oracle import check_version
@@ -42,16 +43,22 @@ class Looking:
 
 
 class Reader(Looking):
-    """Reads the table as it is now, over and over: once there is a version, one can be read at any time."""
+    """Reads the table as it is now, over and over: once there is a version, one can be read whenever its store is."""
 
-    def __init__(self, table: Path, corpora: list[Corpus]) -> None:
+    def __init__(self, table: str, corpora: list[Corpus]) -> None:
         super().__init__("reader")
         self._table, self._corpora = table, corpora
         self._last = -1
         self.reads = 0
 
     def look(self) -> None:
-        state = open_table(str(self._table)) if self._last >= 0 or (self._table / "_delta_log").exists() else None
+        try:
+            self._look()
+        except BucketAway:
+            return
+
+    def _look(self) -> None:
+        state = open_table(self._table) if self._last >= 0 or names_in(f"{self._table}/_delta_log") else None
         if state is None:
             if self._last >= 0:
                 raise AssertionError(f"version {self._last} was there and is gone")

@@ -1,82 +1,74 @@
-"""Everything that one chaos run consists of: a Redis behind a proxy, workers, who drives the run, and a disk."""
+"""Everything that one chaos run consists of: a Redis behind a proxy, workers, drivers, and a place for the table."""
 
-import json
 import os
 import shutil
-import time
+import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
 
-import psutil
 import redis
 
 from producer.embedded.redis_server import RedisServer
 from producer.embedded.workers import worker_command, worker_env
-from producer.ledger import known_runs
-from producer.table import committed_version
 from tests.chaos.arithmetic import model_folder
-from tests.chaos.disk import Disk, disk_at
-from tests.chaos.processes import RETRY, Kept, environment, vecmill
+from tests.chaos.driving import Driver, Driving, Task
+from tests.chaos.found import server_below, with_variable, workers_below
+from tests.chaos.log import Log
+from tests.chaos.place import InBucket, OnDisk, Place
+from tests.chaos.processes import Kept, environment
 from tests.chaos.proxy import Proxy
 
-#: Who drives the run: `vecmill embed` with a broker; two `vecmill serve`; `vecmill embed` with a Redis of its own.
-Driver = Literal["embed", "serve", "embedded"]
+__all__ = ["Driver", "Log", "Task", "World"]
 
 WORKERS = 2
-_SERVERS = ("valkey-server", "redis-server")
-
-
-class Log:
-    """What happened when, a line of JSON each; the seconds are those since the beginning."""
-
-    def __init__(self, path: Path) -> None:
-        self._began = time.monotonic()
-        self._file: IO[str] = path.open("w", buffering=1)
-
-    def __call__(self, what: str) -> None:
-        self._file.write(json.dumps({"at": round(time.monotonic() - self._began, 2), "what": what}) + "\n")
-
-
-@dataclass(frozen=True)
-class Task:
-    """One run that the world is to carry out."""
-
-    run: str
-    corpus: Path
-    table: Path
-    driver: Driver
 
 
 class World:
-    """Begins with a Redis and workers that have nothing to do; `begin` gives them a run."""
+    """Begins with a Redis that nobody uses; `begin` gives it workers and a run. `stop` ends what was begun, always."""
 
-    def __init__(self, folder: Path, log: Log, *, seconds_per_text: float) -> None:
+    def __init__(self, folder: Path, log: Log, *, seconds_per_text: float, bucket: bool = False) -> None:
         for name in ("switches", "state", "tmp", "redis", "logs"):
             (folder / name).mkdir(parents=True)
         self.folder, self.note = folder, log
-        self.disk: Disk = disk_at(folder)
-        self.model = model_folder(folder / "model")
+        self.workers: list[Kept] = []
+        self.drivers: list[Kept] = []
+        self._ends: list[Callable[[], object]] = []
         self.env = environment(folder, seconds_per_text=seconds_per_text)
-        self.redis = RedisServer(folder / "redis")
+        self.model = model_folder(folder / "model")
+        try:
+            self._build(bucket)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _build(self, bucket: bool) -> None:
+        self.place: Place = (InBucket if bucket else OnDisk)(self.folder)
+        self._ends.append(self.place.close)
+        self.env |= self.place.env
+        self.redis = RedisServer(self.folder / "redis")
+        self._ends.append(self._end_redis)
         self.redis.start()
         port = int(self.redis.url.rpartition(":")[2].partition("/")[0])
         self.proxy = Proxy(port)
+        self._ends.append(self.proxy.stop)
         self.url = self.redis.url.replace(f":{port}/", f":{self.proxy.port}/")
         #: Behind the proxy, for looking on.
         self.client = redis.Redis.from_url(self.redis.url, socket_timeout=2)
-        self.workers: list[Kept] = []
-        self.drivers: list[Kept] = []
-        self._stopped = False
+
+    @property
+    def table(self) -> str:
+        return self.place.table
 
     def begin(self, task: Task) -> None:
         """Start who drives the run, and workers where they are not its own."""
         self.task = task
+        self.driving = Driving(task, self.table, self.model, self.client, self.note, WORKERS)
         if task.driver != "embedded" and not self.workers:
-            self.workers = [self._worker(number) for number in range(WORKERS)]
-        kept = {"embed": [self._embed], "serve": [self._detach, self._serve, self._serve], "embedded": [self._embed]}
-        self.drivers = [self.keep(f"driver-{task.run}-{at}", command) for at, command in enumerate(kept[task.driver])]
+            for number in range(WORKERS):
+                self.workers.append(self._worker(number))
+        self.drivers = []
+        for at, command in enumerate(self.driving.commands()):
+            self.drivers.append(self.keep(f"driver-{task.run}-{at}", command))
 
     def keep(self, name: str, command: Callable[[Kept], list[str] | None]) -> Kept:
         """One more process of ours, kept alive."""
@@ -85,19 +77,23 @@ class World:
 
     def committed(self) -> bool:
         """Whether the run is in the table."""
-        return committed_version(str(self.task.table), self.task.run) is not None
+        return self.driving.committed()
+
+    def parts(self) -> int:
+        """How many parts the run has."""
+        return self.place.parts(self.task.run)
 
     def worker_pids(self) -> list[int]:
         """The workers that live, wherever they come from."""
         if self.task.driver != "embedded":
             return [pid for kept in self.workers if (pid := kept.pid) is not None]
-        return [child.pid for child in self._children() if _cmdline(child)[1:5] == ["-m", "celery", "-A", "worker.app"]]
+        return workers_below(self._driver_pid())
 
     def redis_pid(self) -> int | None:
         """The Redis server of the run."""
-        if self.task.driver != "embedded":
-            return self._server_pid(psutil.Process().children(recursive=True), str(self.folder / "redis"))
-        return self._server_pid(self._children(), "")
+        if self.task.driver == "embedded":
+            return server_below(self._driver_pid())
+        return server_below(os.getpid(), str(self.folder / "redis"))
 
     def switch(self, name: str, value: object = None) -> None:
         """Set a switch that processes look at, or take it away."""
@@ -114,31 +110,31 @@ class World:
 
     def left(self) -> list[str]:
         """Processes and folders that runs of this world left behind, once it has stopped."""
-        mine = str(self.folder / "switches")
-        processes = [one for one in psutil.process_iter() if _environ(one).get("CHAOS_SWITCHES") == mine]
-        folders = (self.folder / "tmp").glob("vecmill-*")
-        return [*(" ".join(_cmdline(one)) for one in processes), *map(str, folders)]
+        processes = with_variable("CHAOS_SWITCHES", str(self.folder / "switches"))
+        return [*processes, *map(str, (self.folder / "tmp").glob("vecmill-*"))]
 
     def stop(self) -> None:
         """End everything that is left of what was begun here; again is nothing."""
-        if self._stopped:
-            return
-        self._stopped = True
         for kept in [*self.drivers, *self.workers]:
             kept.stop()
-        self.proxy.stop()
-        pid = self.redis_pid() if self.task.driver != "embedded" else None
-        if pid is not None:
-            os.kill(pid, 18)
-        self.redis.stop()
-        self.disk.close()
+        while self._ends:
+            self._ends.pop()()
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _end_redis(self) -> None:
+        pid = server_below(os.getpid(), str(self.folder / "redis"))
+        if pid is not None:
+            os.kill(pid, signal.SIGCONT)
+        self.redis.stop()
+
+    def _driver_pid(self) -> int | None:
+        return self.drivers[0].pid if self.drivers else None
+
     def _worker(self, number: int) -> Kept:
         settings = {
-            "VECMILL_BROKER_URL": self.url, "VECMILL_DEVICE": "cpu", "VECMILL_ALLOW_ROOTS": str(self.task.table.parent),
+            "VECMILL_BROKER_URL": self.url, "VECMILL_DEVICE": "cpu", "VECMILL_ALLOW_ROOTS": self.place.root,
         }  # fmt: skip
 
         def env(kept: Kept) -> dict[str, str]:
@@ -148,68 +144,3 @@ class World:
         return Kept(
             f"worker-{number}", lambda _: worker_command(2), env=env, folder=self.folder / "logs", note=self.note
         )
-
-    def _embed(self, kept: Kept) -> list[str] | None:
-        if kept.codes and kept.codes[-1] == 0:
-            return None
-        if RETRY in kept.said():
-            self.note("a person types `vecmill retry`")
-            return vecmill("retry", self.task.run)
-        workers = ["--workers", str(WORKERS), "--device", "cpu"] if self.task.driver == "embedded" else []
-        return [*self.arguments(), *workers]
-
-    def _detach(self, kept: Kept) -> list[str] | None:
-        """Hand the run to the services, again where Redis forgot it or they gave it up."""
-        while not self._forgotten():
-            if self.committed():
-                return None
-            time.sleep(1)
-        return [*self.arguments(), "--detach"]
-
-    def _forgotten(self) -> bool:
-        try:
-            if self.task.run not in known_runs(self.client):
-                return not self.committed()
-            return self.client.hget(f"vecmill:run:{self.task.run}", "state") == b"failed"
-        except redis.RedisError:
-            return False
-
-    def _serve(self, _: Kept) -> list[str]:
-        return vecmill("serve")
-
-    def arguments(self) -> list[str]:
-        """The command line that carries out the run."""
-        task = self.task
-        return vecmill("embed", task.corpus, "--model", self.model, "--to", task.table, "--run-id", task.run)
-
-    def _children(self) -> list[psutil.Process]:
-        pid = self.drivers[0].pid if self.drivers else None
-        try:
-            return psutil.Process(pid).children(recursive=True) if pid is not None else []
-        except psutil.NoSuchProcess:
-            return []
-
-    def _server_pid(self, among: list[psutil.Process], folder: str) -> int | None:
-        found = [one.pid for one in among if _name(one) in _SERVERS and folder in " ".join(_cmdline(one))]
-        return found[0] if found else None
-
-
-def _name(process: psutil.Process) -> str:
-    try:
-        return process.name()
-    except psutil.NoSuchProcess:
-        return ""
-
-
-def _environ(process: psutil.Process) -> dict[str, str]:
-    try:
-        return process.environ()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return {}
-
-
-def _cmdline(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.NoSuchProcess:
-        return []

@@ -147,6 +147,20 @@ def test_a_job_given_back_rests_before_it_is_claimed_again(client: redis.Redis, 
     assert producer.overdue() == ([0], [])
 
 
+def test_a_job_that_is_passed_on_is_sent_again_at_once(client: redis.Redis, producer: ProducerLedger) -> None:
+    leaving, other = WorkerLedger(client, "leaving"), WorkerLedger(client, "other")
+    passed, held, resting = (Job(run=RUN, job=number) for number in range(3))
+    assert other.claim(held).verdict is Verdict.GO
+    assert other.claim(resting).verdict is Verdict.GO
+    other.give_back(resting, "disk full", retry_seconds=30)
+    for job in passed, held, resting:
+        leaving.pass_on(job)
+    assert producer.overdue() == ([0], [])
+    assert other.claim(passed).verdict is Verdict.GO
+    assert leaving.claim(held).verdict is Verdict.BUSY
+    assert leaving.claim(resting).verdict is Verdict.BUSY
+
+
 def test_lost_leases_never_make_a_job_dead_and_errors_still_do(client: redis.Redis, producer: ProducerLedger) -> None:
     job = Job(run=RUN, job=0)
     for lost in range(3 * MAX_ATTEMPTS):
@@ -256,7 +270,7 @@ def test_one_producer_at_a_time(client: redis.Redis, producer: ProducerLedger) -
 
 
 steps = st.lists(
-    st.tuples(st.sampled_from(["claim", "finish", "die", "give_back", "reconcile", "wipe", "reopen"]),
+    st.tuples(st.sampled_from(["claim", "finish", "die", "give_back", "pass_on", "reconcile", "wipe", "reopen"]),
               st.integers(0, 2), st.sampled_from(["w1", "w2"])),
     max_size=30,
 )  # fmt: skip
@@ -294,6 +308,8 @@ def test_whatever_happens_every_job_ends_done_exactly_once(
         elif step == "give_back":
             worker.give_back(job, "x", retry_seconds=0)
             held.discard((name, number))
+        elif step == "pass_on":
+            worker.pass_on(job)
         elif step == "reconcile":
             producer.overdue()
         elif step == "wipe":

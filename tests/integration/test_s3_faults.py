@@ -10,7 +10,7 @@ import pytest
 from producer.table.check import check_table
 from producer.table.log import latest_log
 from schemas.arrow import part_schema
-from schemas.errors import BucketError
+from schemas.errors import BucketAway, BucketError
 from schemas.files import bucket, names_in, read_bytes, size_of, written
 from tests.integration.s3_server import SECRET, S3Server
 from tests.unit.parts import a_spec
@@ -52,6 +52,7 @@ def test_a_refusal_says_what_to_set_and_quotes_nothing(s3: S3Server, answer: str
     with pytest.raises(BucketError) as refusal:
         asked(f"s3://{s3.bucket}/refused/table")
     assert said in str(refusal.value)
+    assert not isinstance(refusal.value, BucketAway), "waiting does not help"
     assert SECRET not in str(refusal.value)
 
 
@@ -70,7 +71,7 @@ def test_a_store_that_fails_for_a_moment_is_asked_again(s3: S3Server) -> None:
 def test_a_store_that_goes_on_failing_is_given_up(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bucket, "RETRIES", 1)
     s3.fault("500 Internal Server Error", code="InternalError")
-    with pytest.raises(BucketError, match="fails for"):
+    with pytest.raises(BucketAway, match="fails for"):
         size_of(f"s3://{s3.bucket}/f")
 
 
@@ -86,7 +87,7 @@ def test_no_answer_is_not_waited_for_for_ever(s3: S3Server, monkeypatch: pytest.
         def ask() -> None:
             try:
                 names_in(f"s3://{s3.bucket}/f")
-            except BucketError as error:
+            except BucketAway as error:
                 failures.append(error)
 
         thread = threading.Thread(target=ask, daemon=True)
@@ -98,7 +99,7 @@ def test_no_answer_is_not_waited_for_for_ever(s3: S3Server, monkeypatch: pytest.
 def test_nobody_there(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     for asked in (names_in, latest_log):
-        with pytest.raises(BucketError, match=r"127\.0\.0\.1:1 does not answer"):
+        with pytest.raises(BucketAway, match=r"127\.0\.0\.1:1 does not answer"):
             asked(f"s3://{s3.bucket}/f")
 
 

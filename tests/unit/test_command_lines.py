@@ -33,6 +33,7 @@ odd = st.sampled_from(
             "/",
             "nowhere",
             "table",
+            "torn",
             "note",
             "text.txt",
             "pipe",
@@ -80,6 +81,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "text.txt").write_text("a text\n")
     (tmp_path / "table" / "_runs").mkdir(parents=True)
     (tmp_path / "table" / "_runs" / "x.json").write_text("{}")
+    (tmp_path / "torn" / "_delta_log").mkdir(parents=True)
+    (tmp_path / "torn" / "_delta_log" / f"{0:020d}.json").write_text("{")
     note = _note("note")
     note.parent.mkdir(parents=True)
     note.write_text(json.dumps({"tables": []}))
@@ -98,6 +101,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @example(line=["embed", "text.txt", "--model", "nowhere", "--to", "a" * 5000])
 @example(line=["embed", "text.txt", "--model", "nowhere", "--to", "~nobody/x"])
 @example(line=["history", "a" * 5000])
+@example(line=["compact", "text.txt"])
+@example(line=["history", "torn"])
 @example(line=["runs", "\udcff"])
 @example(line=["status", "--broker", "http://u:secretword@h/x"])
 def test_a_line_of_any_words(

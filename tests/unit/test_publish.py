@@ -1,4 +1,4 @@
-"""A disk that takes nothing at the commit is waited for, and given up in words at the end."""
+"""A disk that takes nothing at the commit, or a bucket that is away, is waited for, and given up in words."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ import os
 import pytest
 
 from producer import publish
-from schemas.errors import RunFailed
+from schemas.errors import BucketAway, RunFailed
 from tests.unit.parts import a_record
 
 FULL = OSError("Generic LocalFileSystem error\n  \x1b[31m↳\x1b[0m No space left on device (os error 28)\n")
@@ -38,6 +38,14 @@ def test_a_disk_that_is_full_at_the_commit_is_waited_for(monkeypatch, tmp_path):
     assert publish.publish(a_record(tmp_path), attempt, said) == 7
     (line,) = said.lines
     assert "Generic LocalFileSystem error No space left on device (os error 28); waiting" in line
+
+
+def test_a_bucket_that_is_away_is_waited_for(monkeypatch, tmp_path):
+    attempt = failing(monkeypatch, BucketAway("S3 does not answer", way_out="wait"))
+    said = Said()
+    assert publish.told(a_record(tmp_path), attempt, said) == 7
+    (line,) = said.lines
+    assert line.endswith("cannot be read: S3 does not answer; waiting until that is mended")
 
 
 def test_for_so_long_and_then_it_says_how_to_go_on(monkeypatch, tmp_path):

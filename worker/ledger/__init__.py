@@ -1,4 +1,4 @@
-"""The worker's verbs on the ledger: claim, try, renew, finish, give back, abandon. Knows no model and no file.
+"""The worker's verbs on the ledger: claim, pass on, try, renew, finish, give back, abandon. Knows no model and no file.
 
 The keys are documented in `schemas.ledger`. Every change is one small script, so that it happens
 whole or not at all. Calls wait through a restart of Redis; only after two minutes do they fail.
@@ -69,6 +69,7 @@ class Ledger:
         self._abandon = self._script("abandon")
         self._finish = self._script("finish")
         self._give_back = self._script("give_back")
+        self._pass_on = self._script("pass_on")
         self._renew = self._script("renew")
 
     def record(self, run: str) -> bytes | None:
@@ -88,6 +89,11 @@ class Ledger:
         answer = self._claim(keys=keys, args=[job.job, self.worker, LEASE_SECONDS, MAX_ATTEMPTS, name])
         verdict, attempt, lost, deaths = [*answer, 0, b""][:4]
         return Claim(Verdict(verdict.decode()), int(attempt), int(lost), tuple(deaths.decode().split()))
+
+    def pass_on(self, job: Job) -> None:
+        """Let somebody else have a job that was fetched and not claimed, at once."""
+        k = RunKeys(job.run)
+        self._pass_on(keys=[k.jobs, k.sent, k.leases], args=[job.job])
 
     def try_rows(self, job: Job, trial: str) -> bool:
         """Say which rows are tried next; False where the lease was lost and somebody else has the job."""

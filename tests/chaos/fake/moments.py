@@ -37,11 +37,15 @@ def in_a_worker() -> None:
 
     _around(Ledger, "claim", after="claimed")
     _around(durable, "_publish", before="part written", after="part named")
+    if "AWS_ENDPOINT_URL" in os.environ:
+        from schemas.files import bucket
+
+        _around(bucket.obstore, "put", before="part written", after="part named")
     _around(Ledger, "finish", before="part durable", after="finished")
 
 
 def in_a_producer() -> None:
-    from producer import publish
+    from producer import carry_out
     from producer.ledger import Ledger
     from producer.queue import JobQueue
 
@@ -49,4 +53,4 @@ def in_a_producer() -> None:
     _around(Ledger, "adopt", after="adopted")
     _around(Ledger, "enqueue", before="to enqueue", after="enqueued")
     _around(JobQueue, "publish", after="published")
-    _around(publish, "commit", before="to commit", after="committed")
+    _around(carry_out, "commit", before="to commit", after="committed")
