@@ -1,7 +1,6 @@
 """The source: its files one after the other, as batches of rows that know their place. Knows no single format."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 
 from producer.source.arrow import ArrowReader
 from producer.source.batch import SourceBatch
+from producer.source.bytes import facts
 from producer.source.columns import Columns, Wanted
 from producer.source.csv import CsvReader
 from producer.source.cursor import START, Cursor
@@ -66,11 +66,10 @@ class Source:
 
     @property
     def state(self) -> str:
-        """A hash over the files' names, sizes and times: another one means that the rows may be others."""
+        """A hash over the files' names, sizes and times (in a store: tags): another one means other rows, perhaps."""
         digest = hashlib.blake2b(digest_size=16)
         for file in self.files:
-            facts = os.stat(file.path)
-            digest.update(f"{file.name}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
+            digest.update("\0".join((file.name, *map(str, facts(file)), "")).encode())
         return digest.hexdigest()
 
     @property
