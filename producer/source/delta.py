@@ -34,9 +34,10 @@ class TablePath(NamedTuple):
 def table_path(path: str) -> TablePath | None:
     """`folder` or `folder@version` where that is a Delta table, else None."""
     named = re.fullmatch(r"(.+)@(\d+)", path)
+    tree = tree_of(path)
     if is_table(path):
         return TablePath(path, None)
-    if named and not _exists(path) and is_table(named[1]):
+    if named and not (tree.is_file(path) or tree.is_folder(path)) and is_table(named[1]):
         return TablePath(named[1], int(named[2]))
     return None
 
@@ -44,11 +45,6 @@ def table_path(path: str) -> TablePath | None:
 def is_table(folder: str) -> bool:
     """Whether there is a Delta log in the folder."""
     return tree_of(folder).is_folder(os.path.join(folder, LOG_FOLDER))
-
-
-def _exists(path: str) -> bool:
-    tree = tree_of(path)
-    return tree.is_file(path) or tree.is_folder(path)
 
 
 def delta_files(table: TablePath, root: str) -> Iterator[SourceFile]:

@@ -42,12 +42,14 @@ class Tree(Protocol):
 
 
 def tree_of(path: str) -> Tree:
-    """Where a path is to be looked for. What a store has said is not asked again of the same tree."""
+    """Where a path is to be looked for; a `SourceError` where it cannot be meant. One tree asks a store once."""
     if not is_remote(path):
         return Disk()
     # Who never names a bucket need not load the client.
     from producer.source.bucket import Bucket
+    from schemas.files.client import bucket_of
 
+    bucket_of(path)
     return Bucket()
 
 
