@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from producer.source.dataset import arrow_files, is_dataset
 from producer.source.delta import LOG_FOLDER, TablePath, delta_files, table_path
 from producer.source.file import FileFormat, SourceFile, compression_of, format_of
 from producer.source.refusal import no_files, no_format, no_such
@@ -41,7 +42,10 @@ def list_files(paths: tuple[str, ...], format_: SourceFormat) -> list[SourceFile
 def _expand(path: str, format_: SourceFormat) -> Iterator[SourceFile]:
     """The files of one argument; an existing file wins over its reading as a table's version or a glob."""
     tree, table = tree_of(path), table_path(path)
-    if table is not None:
+    if is_dataset(path):
+        for file in arrow_files(path):
+            yield _file(tree, file, os.path.basename(file), _format_of(file, format_))
+    elif table is not None:
         yield from _table(table, table.folder, format_)
     elif tree.is_file(path):
         yield _file(tree, path, os.path.basename(path), _format_of(path, format_))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from producer.source.dataset import is_dataset
 from schemas.errors import SourceError
 from schemas.files.address import is_remote
 from schemas.files.stored import StoredFile
@@ -43,7 +44,7 @@ class Tree(Protocol):
 
 def tree_of(path: str) -> Tree:
     """Where a path is to be looked for; a `SourceError` where it cannot be meant. One tree asks a store once."""
-    if not is_remote(path):
+    if not is_remote(path) or is_dataset(path):
         return Disk()
     # Who never names a bucket need not load the client.
     from producer.source.bucket import Bucket

@@ -41,7 +41,7 @@ def bucket_of(address: str) -> tuple[str, str, str]:
     parsed = _ADDRESS.fullmatch(address)
     if not address.startswith(("s3://", "gs://")):
         raise SourceError(
-            f"cannot read {shown(address)}: sources are files, folders that are mounted here, s3://... and gs://...",
+            f"cannot read {shown(address)}: sources are files, folders that are mounted here, s3://, gs:// and hf://datasets/",
             way_out="copy or mount it, and give the path",
         )
     if parsed is None:
