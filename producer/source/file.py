@@ -16,6 +16,7 @@ EXTENSIONS: dict[str, FileFormat] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
+    ".tsv": "csv",
     ".txt": "txt",
     ".arrow": "arrow",
 }

@@ -21,7 +21,6 @@ _INSTEAD = {
     **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar"), _ARCHIVES),
     **dict.fromkeys((".pkl", ".pickle", ".pt", ".npy"), _PICKLES),
     ".md": "text of many lines: --format txt takes each line as a text; else put it into a .jsonl",
-    ".tsv": "columns between tabs: write it with commas, as .csv",
 }
 JSON_ARRAY = "jq -c '.[]' {path} > rows.jsonl makes a line of each"
 

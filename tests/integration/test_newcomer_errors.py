@@ -81,6 +81,7 @@ def _corpora(here: Path) -> None:
         "array.json": json.dumps([{"id": "a", "text": "alpha"}]),
         "empty.jsonl": "",
         "header.csv": "id,text\n",
+        "sheet.csv": "Name;Body\nAda;1,5 alpha\n",
         "fake.parquet": "hello",
         "corpus.xlsx": "PK",
         "documents/a.docx": "PK",
