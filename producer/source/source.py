@@ -20,7 +20,7 @@ from producer.source.paths import list_files
 from producer.source.refusal import no_rows
 from producer.source.rows import TOMBSTONE
 from producer.source.txt import TxtReader
-from schemas.arrow import payload_schema
+from schemas.arrow import UNKNOWN, payload_schema
 from schemas.errors import SourceError, UsageError
 from schemas.run import SourceOptions
 
@@ -122,18 +122,22 @@ class Source:
 
 
 def open_source(options: SourceOptions) -> Source:
-    """The source of these options; its kept columns have the types of the first file that has rows."""
+    """The source of these options; its kept columns have the types of the first file that has rows (not tombstones)."""
     if options.deleted_column is not None and options.limit is not None:
         raise UsageError(
             "--limit and --deleted-column do not go together: tombstones behind the limit would be passed over",
             way_out="leave one of them out",
         )
     files = list_files(options.paths, options.format)
-    for file in files:
-        columns = _open(file, Wanted(options)).columns
-        if columns is not None:
-            return Source(options, files, columns.kept)
-    raise no_rows(options.paths)
+    told = (columns.kept for file in files if (columns := _open(file, Wanted(options)).columns) is not None)
+    first = next(told, None)
+    if first is None:
+        raise no_rows(options.paths)
+    return Source(options, files, first if _is_known(first) else next(filter(_is_known, told), first))
+
+
+def _is_known(kept: tuple[pa.Field, ...]) -> bool:
+    return all(field.metadata != UNKNOWN for field in kept)
 
 
 def _open(file: SourceFile, wanted: Wanted) -> _Reader:
