@@ -12,6 +12,7 @@ from producer.display import Display
 from producer.driver import Driver
 from producer.embedded.cluster import LocalCluster
 from producer.embedded.machine import crew_here
+from producer.embedded.remarks import remarks
 from producer.model import weight_bytes
 from producer.place import Place
 from producer.plan import to_embed
@@ -55,7 +56,7 @@ def _do(record: RunRecord, where: Where, display: Display) -> None:
         publish(record, attempt, display)
         _close_ledger(record, where)
         return
-    with open_broker(record, where) as broker, Place(broker.ledger(record.run), display) as place:
+    with open_broker(record, where, display) as broker, Place(broker.ledger(record.run), display) as place:
         record = calibrated(record, source, broker, display=display, place=place)
         parts = partial(receipts, record)
         Driver(record, rows, broker=broker, display=display, place=place, parts=parts).run()
@@ -80,7 +81,7 @@ def _close_ledger(record: RunRecord, where: Where) -> None:
 
 
 @contextmanager
-def open_broker(record: RunRecord, where: Where) -> Iterator[Broker]:
+def open_broker(record: RunRecord, where: Where, display: Display) -> Iterator[Broker]:
     """The broker that was named, or a private one with workers of its own for the time of the run."""
     url = where.broker_url
     if url is not None:
@@ -90,7 +91,11 @@ def open_broker(record: RunRecord, where: Where) -> Iterator[Broker]:
         finally:
             broker.close()
         return
-    crew = crew_here(device=where.device, wanted=where.workers, weight_bytes=weight_bytes(record.spec))
+    weights = weight_bytes(record.spec)
+    crew = crew_here(device=where.device, wanted=where.workers, weight_bytes=weights)
+    dtype = record.spec.dtype
+    for remark in remarks(crew, device=where.device, wanted=where.workers, weight_bytes=weights, dtype=dtype):
+        display.say(remark)
     with alone(record), LocalCluster(record, crew=crew, device=where.device) as cluster:
         broker = Broker(cluster.url, cluster)
         try:

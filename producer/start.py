@@ -1,6 +1,7 @@
 """Turns a request into the record of a run: everything that can be refused is refused here, before any work."""
 
 import os
+import re
 from pathlib import Path
 
 from producer.broker import connect
@@ -77,11 +78,15 @@ def check_source(record: RunRecord) -> Corpus:
 
 def absolute_source(request: EmbedRequest) -> EmbedRequest:
     """The request with source paths that do not depend on where the command was typed."""
-    # An address is refused later, as it was typed.
-    paths = tuple(
-        path if "://" in path else str(Path(os.path.expanduser(path)).absolute()) for path in request.source.paths
-    )
+    paths = tuple(map(_absolute, request.source.paths))
     return request.model_copy(update={"source": request.source.model_copy(update={"paths": paths})})
+
+
+def _absolute(path: str) -> str:
+    if "://" in path:
+        # What is no address is refused later, as it was typed.
+        return re.sub(r"(?<=[^:/])/+$", "", path)
+    return str(Path(os.path.expanduser(path)).absolute())
 
 
 def _check_broker(request: EmbedRequest, url: str) -> None:

@@ -20,6 +20,7 @@ class RunStatus(Record):
     source: str
     rows: int
     rows_done: int
+    twins: int = 0
     failed: int
     jobs_done: int
     jobs_dead: int
@@ -33,7 +34,10 @@ class RunStatus(Record):
     def line(self) -> str:
         """One line for people."""
         share = 100 * self.rows_done / max(self.rows, 1)
-        text = f"{self.run}  {self.state}  {self.rows_done:,}/{self.rows:,} rows ({share:.0f}%)"
+        done = f"{self.rows_done:,}/{self.rows:,} rows ({share:.0f}%)" if self.rows else "no text to encode"
+        text = f"{self.run}  {self.state}  {done}"
+        if self.twins:
+            text += f"  {self.twins:,} rows get a vector of the same text"
         text += f"  {self.jobs_done} jobs done, {self.in_flight} in flight, {self.jobs_dead} dead"
         if self.source == "ledger":
             text += f"  {self.queued} queued, {self.workers} workers"
@@ -58,6 +62,7 @@ def of_broker(broker: Broker, run: str) -> RunStatus | None:
         state=progress.state,
         source="ledger",
         rows=record.rows_to_embed,
+        twins=0 if record.twins is None else record.twins.rows,
         rows_done=progress.counters["rows"] + progress.counters["failed"],
         failed=progress.counters["failed"],
         jobs_done=progress.done,
@@ -94,6 +99,7 @@ def of_record(record: RunRecord) -> RunStatus:
         state="unchanged" if record.unchanged else "not committed" if version is None else "committed",
         source="table",
         rows=record.rows_to_embed,
+        twins=0 if record.twins is None else record.twins.rows,
         # Of a committed run a vacuum may have taken parts away.
         rows_done=record.rows_to_embed
         if version is not None

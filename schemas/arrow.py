@@ -26,6 +26,8 @@ _PAYLOAD = [
     pa.field("problem", pa.string()),
 ]
 
+#: The metadata of a kept column whose type its source does not tell, since it has nothing but tombstones.
+UNKNOWN = {b"vecmill.type": b"unknown"}
 #: Where a chunk begins and ends in its text, in characters; only where texts are cut.
 _SPAN = [pa.field("start", pa.int32(), nullable=False), pa.field("end", pa.int32(), nullable=False)]
 

@@ -60,9 +60,13 @@ def fitting(cores: int, memory_bytes: int | None, weight_bytes: int) -> Crew:
     """
     if memory_bytes is None:
         return Crew(cores, 1)
-    each = WORKER_BYTES + _WEIGHT_COPIES * weight_bytes
-    workers = max(1, min(cores, int(memory_bytes * _SHARE_FOR_WORKERS / each)))
+    workers = max(1, min(cores, int(memory_bytes * _SHARE_FOR_WORKERS / needed_bytes(weight_bytes))))
     return Crew(workers, cores // workers)
+
+
+def needed_bytes(weight_bytes: int) -> float:
+    """The memory that one worker needs."""
+    return WORKER_BYTES + _WEIGHT_COPIES * weight_bytes
 
 
 def usable_cores() -> int:

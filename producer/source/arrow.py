@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from producer.source.bytes import anywhere
 from producer.source.columns import Columns, Wanted
 from producer.source.file import SourceFile
 from producer.source.nested import column_at
@@ -16,14 +17,14 @@ _INDEXED = b"ARROW1"
 
 
 class ArrowReader:
-    """One Arrow file, mapped into memory: what is not needed is not read."""
+    """One Arrow file: what is not needed is not read."""
 
     def __init__(self, file: SourceFile, wanted: Wanted) -> None:
         self.file = file
         try:
-            with pa.memory_map(file.path) as mapped:
-                self._indexed = mapped.read(len(_INDEXED)) == _INDEXED
-                schema = self._open(mapped, None).schema
+            with anywhere(file) as data:
+                self._indexed = data.read(len(_INDEXED)) == _INDEXED
+                schema = self._open(data, None).schema
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(file, error) from error
         self.columns: Columns = wanted.resolve(file.path, schema)
@@ -51,17 +52,17 @@ class ArrowReader:
     def _read(self, start_row: int) -> Iterator[pa.RecordBatch]:
         skip = start_row
         try:
-            with pa.memory_map(self.file.path) as mapped:
-                for batch in self._stored(mapped):
+            with anywhere(self.file) as data:
+                for batch in self._stored(data):
                     for first in range(skip, batch.num_rows, _BATCH_ROWS):
                         yield batch.slice(first, _BATCH_ROWS)
                     skip = max(0, skip - batch.num_rows)
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self.file, error) from error
 
-    def _stored(self, mapped: pa.MemoryMappedFile) -> Iterator[pa.RecordBatch]:
+    def _stored(self, data: pa.NativeFile) -> Iterator[pa.RecordBatch]:
         """The batches as they lie in the file, of any size; each is checked before anybody looks into it."""
-        reader = self._open(mapped, self._fields)
+        reader = self._open(data, self._fields)
         if self._indexed:
             batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
         else:
@@ -71,11 +72,11 @@ class ArrowReader:
                 _check_sound(column)
             yield batch
 
-    def _open(self, mapped: pa.MemoryMappedFile, fields: list[int] | None) -> pa.RecordBatchReader:
-        mapped.seek(0)
+    def _open(self, data: pa.NativeFile, fields: list[int] | None) -> pa.RecordBatchReader:
+        data.seek(0)
         options = pa.ipc.IpcReadOptions(included_fields=fields)
         open_ = pa.ipc.open_file if self._indexed else pa.ipc.open_stream
-        return open_(mapped, options=options)
+        return open_(data, options=options)
 
 
 def _check_sound(column: pa.Array) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from producer.source.nested import with_nested
 from producer.source.template import Template
 from producer.source.types import alike, delta_type, is_text
-from schemas.arrow import RESERVED_COLUMNS
+from schemas.arrow import RESERVED_COLUMNS, UNKNOWN
 from schemas.errors import SourceError
 from schemas.nearest import nearest
 from schemas.run import SourceOptions
@@ -101,7 +101,7 @@ class Wanted:
                 raise SourceError(
                     f"{path}: column {source} is {column.type}, which a Delta table cannot hold", way_out="leave it out"
                 )
-            fields.append(pa.field(name, becomes))
+            fields.append(pa.field(name, becomes, metadata=column.metadata if column.metadata == UNKNOWN else None))
         if self.kept is None:
             return tuple(fields)
         _check_alike(path, fields, self.kept)
@@ -124,7 +124,7 @@ class Wanted:
 
 def _check_alike(path: str, fields: list[pa.Field], first_file: tuple[pa.Field, ...]) -> None:
     for field, first in zip(fields, first_file, strict=True):
-        if not alike(field.type, first.type):
+        if field.metadata != UNKNOWN and not alike(field.type, first.type):
             raise SourceError(
                 f"{path}: column {field.name} is {field.type}, but {first.type} in the first file",
                 way_out="make the files agree, or leave the column out",

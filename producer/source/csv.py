@@ -1,21 +1,23 @@
-"""CSV with a header line; quoted fields may hold newlines. All fields are texts but the kept ones.
+"""CSV with a header line, which also says what separates the fields (separator.py); quoted ones may hold newlines.
 
-CSV has no null: an empty text is taken for one, since most programs write a missing value so.
+All fields are texts but the kept ones. CSV has no null: an empty text is taken for one, since most programs write a
+missing value so.
 """
 
 import csv
 import io
 import itertools
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from producer.source.columns import Columns, Wanted
+from producer.source.fields import VALUE_OF, boolean, found_type
 from producer.source.file import SourceFile
 from producer.source.lines import SAMPLE_ROWS
 from producer.source.rows import Place, from_records
+from producer.source.separator import separator_of
 from producer.source.streams import opened
 from producer.source.values import Problems
 from schemas.errors import SourceError
@@ -26,13 +28,6 @@ _BATCH_CHARACTERS = 4 << 20
 
 # The module's own limit of 128 KiB a field is one for tables, not for texts.
 csv.field_size_limit(1 << 30)
-
-#: What each type's values look like; "007" is a text, since a number would lose its zeros.
-_LOOKS: tuple[tuple[pa.DataType, re.Pattern[str]], ...] = (
-    (pa.int64(), re.compile(r"-?(0|[1-9]\d{0,17})")),
-    (pa.float64(), re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")),
-    (pa.bool_(), re.compile(r"true|false", re.IGNORECASE)),
-)
 
 
 class _Row(NamedTuple):
@@ -45,12 +40,13 @@ class CsvReader:
 
     def __init__(self, file: SourceFile, wanted: Wanted) -> None:
         self.file = file
+        self._separator = separator_of(file)
         rows = self._rows()
         self._header = next(rows).fields
         if not all(map(is_unicode, self._header)):
             raise SourceError(f"{file.path}: the header line is not valid UTF-8", way_out="iconv -t UTF-8")
         sample = [row.fields for row in itertools.islice(rows, SAMPLE_ROWS)] if wanted.typed else []
-        types = {name: _found_type([fields[at] for fields in sample]) for at, name in enumerate(self._header)}
+        types = {name: found_type([fields[at] for fields in sample]) for at, name in enumerate(self._header)}
         unknown = {name: pa.string() for name in types} | {wanted.options.deleted_column: pa.bool_()}
         schema = [(name, (name in wanted.typed and types[name]) or unknown[name]) for name in self._header]
         self.columns: Columns = wanted.resolve(file.path, pa.schema(schema))
@@ -72,9 +68,9 @@ class CsvReader:
     def _record(self, fields: list[str]) -> dict[str, Any]:
         record: dict[str, Any] = dict(zip(self._header, fields, strict=True))
         for field in self.columns.kept:
-            record[field.name] = _VALUE_OF.get(field.type, str)(record[field.name])
+            record[field.name] = VALUE_OF.get(field.type, str)(record[field.name])
         if self.columns.deleted is not None:
-            record[self.columns.deleted] = _boolean(record[self.columns.deleted])
+            record[self.columns.deleted] = boolean(record[self.columns.deleted])
         for name in self.columns.text.columns:
             record[name] = record[name] or None
         return record
@@ -86,7 +82,9 @@ class CsvReader:
         with opened(self.file) as stream:
             # surrogateescape: a field that is not UTF-8 is its row's problem, not the file's.
             reader = csv.reader(
-                io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline=""), strict=True
+                io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline=""),
+                delimiter=self._separator,
+                strict=True,
             )
             try:
                 for fields in reader:
@@ -120,34 +118,3 @@ def _batches(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
             batch, size = [], 0
     if batch:
         yield batch
-
-
-def _found_type(values: list[str]) -> pa.DataType | None:
-    """The one type that all values look like, None without any; an empty field says nothing."""
-    told = [value for value in values if value]
-    for type_, look in _LOOKS:
-        if told and all(look.fullmatch(value) for value in told):
-            return type_
-    return pa.string() if told else None
-
-
-def _number(kind: Callable[[str], Any]) -> Callable[[str], Any]:
-    def value_of(field: str) -> Any:
-        try:
-            return kind(field) if field else None
-        except ValueError:
-            return field
-
-    return value_of
-
-
-def _boolean(field: Any) -> Any:
-    # A kept column has been through here already.
-    return {"true": True, "false": False, "": None}.get(str(field).lower(), field)
-
-
-_VALUE_OF: dict[pa.DataType, Callable[[str], Any]] = {
-    pa.int64(): _number(int),
-    pa.float64(): _number(float),
-    pa.bool_(): _boolean,
-}

@@ -11,7 +11,11 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from producer.source.file import InTable, SourceFile
+from producer.source.tree import tree_of
 from schemas.errors import SourceError
+from schemas.files.address import is_remote
+from schemas.files.limits import FOR_DELTA
+from schemas.files.stored import StoredFile
 from schemas.run import SourceOptions
 
 LOG_FOLDER = "_delta_log"
@@ -30,16 +34,17 @@ class TablePath(NamedTuple):
 def table_path(path: str) -> TablePath | None:
     """`folder` or `folder@version` where that is a Delta table, else None."""
     named = re.fullmatch(r"(.+)@(\d+)", path)
+    tree = tree_of(path)
     if is_table(path):
         return TablePath(path, None)
-    if named and not os.path.exists(path) and is_table(named[1]):
+    if named and not (tree.is_file(path) or tree.is_folder(path)) and is_table(named[1]):
         return TablePath(named[1], int(named[2]))
     return None
 
 
 def is_table(folder: str) -> bool:
     """Whether there is a Delta log in the folder."""
-    return os.path.isdir(os.path.join(folder, LOG_FOLDER))
+    return tree_of(folder).is_folder(os.path.join(folder, LOG_FOLDER))
 
 
 def delta_files(table: TablePath, root: str) -> Iterator[SourceFile]:
@@ -53,7 +58,8 @@ def delta_files(table: TablePath, root: str) -> Iterator[SourceFile]:
             name: pa.scalar(action[_PARTITION + name], schema.field(name).type)
             for name in log.metadata().partition_columns
         }
-        yield SourceFile(path, os.path.relpath(path, root), "parquet", table=InTable(schema, values))
+        stored = StoredFile(path, action["size_bytes"], "") if is_remote(path) else None
+        yield SourceFile(path, os.path.relpath(path, root), "parquet", table=InTable(schema, values), stored=stored)
 
 
 def pinned(options: SourceOptions) -> SourceOptions:
@@ -76,12 +82,13 @@ def _pinned(path: str) -> str:
 
 
 def _open(table: TablePath) -> DeltaTable:
+    options = FOR_DELTA if is_remote(table.folder) else None
     try:
-        log = DeltaTable(table.folder)
+        log = DeltaTable(table.folder, storage_options=options)
         if table.version is None:
             return log
         if table.version <= log.version():
-            return DeltaTable(table.folder, version=table.version)
+            return DeltaTable(table.folder, version=table.version, storage_options=options)
     except (DeltaError, OSError) as error:
         raise SourceError(f"cannot read the Delta table {table.folder}: {error}") from error
     raise SourceError(

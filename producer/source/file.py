@@ -6,6 +6,8 @@ from typing import Literal
 
 import pyarrow as pa
 
+from schemas.files.stored import StoredFile
+
 FileFormat = Literal["parquet", "jsonl", "csv", "txt", "arrow"]
 Compression = Literal["gzip", "zstd"]
 
@@ -14,6 +16,7 @@ EXTENSIONS: dict[str, FileFormat] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
+    ".tsv": "csv",
     ".txt": "txt",
     ".arrow": "arrow",
 }
@@ -34,13 +37,17 @@ class InTable:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file. `name` is its path inside the folder or glob that was given; row numbers are appended to it."""
+    """One file. `name` is its path inside the folder or glob that was given; row numbers are appended to it.
+
+    `stored` is what the store says of it where its path is an address.
+    """
 
     path: str
     name: str
     format: FileFormat
     compression: Compression | None = None
     table: InTable | None = field(default=None, compare=False)
+    stored: StoredFile | None = field(default=None, compare=False)
 
 
 def compression_of(path: str) -> Compression | None:

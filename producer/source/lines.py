@@ -10,6 +10,7 @@ from producer.source.file import SourceFile
 from producer.source.nested import value_at
 from producer.source.streams import opened
 from producer.source.types import delta_type
+from schemas.arrow import UNKNOWN
 from schemas.errors import SourceError
 
 _BATCH_ROWS = 2_048
@@ -52,14 +53,20 @@ def found_schema(
     """The columns of the first rows, and those of the names `inside` that lead into their objects.
 
     Only the columns in `typed` have their types looked for, others are texts. The column `flag` may be on later rows;
-    where the first rows are tombstones alone, so may the others.
+    where all rows are tombstones, the types of the others are unknown (`schemas.arrow.UNKNOWN`).
     """
+    records = iter(records)
     sample = list(itertools.islice(records, SAMPLE_ROWS))
+    if flag and all(value_at(record, flag) is True for record in sample):
+        living = (record for record in records if value_at(record, flag) is not True)
+        sample += itertools.islice(living, SAMPLE_ROWS)
     names = dict.fromkeys(name for record in sample for name in record)
+    alone = False
     names |= dict.fromkeys(name for name in inside if any(value_at(record, name) is not None for record in sample))
     if flag and sample:
         names |= {flag: None}
-        names |= dict.fromkeys(inside if all(value_at(record, flag) is True for record in sample) else ())
+        alone = all(value_at(record, flag) is True for record in sample)
+        names |= dict.fromkeys(inside if alone else ())
     wanted = set(typed)
 
     def type_of(name: str) -> pa.DataType:
@@ -68,7 +75,7 @@ def found_schema(
             return unknown
         return _found_type(path, name, [value_at(record, name) for record in sample]) or unknown
 
-    return pa.schema([pa.field(name, type_of(name)) for name in names])
+    return pa.schema([pa.field(name, type_of(name), metadata=UNKNOWN if alone else None) for name in names])
 
 
 def _found_type(path: str, name: str, values: list[Any]) -> pa.DataType | None:

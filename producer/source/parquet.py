@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from producer.source.bytes import anywhere, buffer_bytes
 from producer.source.columns import Columns, Wanted
 from producer.source.file import InTable, SourceFile
 from producer.source.nested import column_at
@@ -13,8 +14,6 @@ from producer.source.values import Problems
 from schemas.errors import SourceError
 
 _BATCH_ROWS = 2_048
-#: Column chunks are read in pieces of this size, not whole: memory then does not follow the row groups.
-_READ_BYTES = 1 << 20
 
 
 class ParquetReader:
@@ -58,7 +57,9 @@ class ParquetReader:
 
     def _open(self) -> pq.ParquetFile:
         try:
-            return pq.ParquetFile(self.file.path, pre_buffer=False, buffer_size=_READ_BYTES)
+            source = self.file.path if self.file.stored is None else anywhere(self.file)
+            # Column chunks are read in pieces, not whole: memory then does not follow the row groups.
+            return pq.ParquetFile(source, pre_buffer=False, buffer_size=buffer_bytes(self.file))
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self.file, error) from error
 

@@ -1,8 +1,4 @@
-"""From what the user typed to a sorted list of files: files, folders, globs and Delta tables. Opens no file.
-
-Local files now. An object store comes in here: list its keys into `SourceFile`s, and give the readers
-a `pyarrow.fs` stream in place of a path.
-"""
+"""From what the user typed to a sorted list of files: files, folders, globs and Delta tables. Opens no file."""
 
 import glob
 import os
@@ -10,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from producer.source.dataset import arrow_files, is_dataset
 from producer.source.delta import LOG_FOLDER, TablePath, delta_files, table_path
 from producer.source.file import FileFormat, SourceFile, compression_of, format_of
 from producer.source.refusal import no_files, no_format, no_such
+from producer.source.tree import Tree, tree_of
 from schemas.errors import SourceError
 from schemas.run import SourceFormat
 from schemas.special_file import special
@@ -43,33 +41,38 @@ def list_files(paths: tuple[str, ...], format_: SourceFormat) -> list[SourceFile
 
 def _expand(path: str, format_: SourceFormat) -> Iterator[SourceFile]:
     """The files of one argument; an existing file wins over its reading as a table's version or a glob."""
-    if "://" in path:
-        raise SourceError(
-            f"cannot read {path}: sources are files of this machine, and folders mounted here",
-            way_out="copy or mount it, and give the path",
-        )
-    table = table_path(path)
-    if table is not None:
+    tree, table = tree_of(path), table_path(path)
+    if is_dataset(path):
+        for file in arrow_files(path):
+            yield _file(tree, file, os.path.basename(file), _format_of(file, format_))
+    elif table is not None:
         yield from _table(table, table.folder, format_)
-    elif os.path.isfile(path) or special(path):
-        yield _file(path, os.path.basename(path), _format_of(path, format_))
-    elif os.path.isdir(path):
-        yield from _folder(path, path, format_)
+    elif tree.is_file(path):
+        yield _file(tree, path, os.path.basename(path), _format_of(path, format_))
+    elif tree.is_folder(path):
+        yield from _folder(tree, path, path, format_)
     elif glob.has_magic(path):
-        prefix = _fixed_prefix(path)
-        for match in sorted(glob.glob(path, recursive=True)):
-            if os.path.isdir(match):
-                if "**" not in path:
-                    yield from _folder(match, prefix, format_)
-            elif not _hidden(os.path.relpath(match, prefix)):
-                yield _file(match, os.path.relpath(match, prefix), _format_of(match, format_))
+        yield from _matching(tree, path, format_)
     else:
         raise no_such(path)
 
 
-def _folder(folder: str, root: str, format_: SourceFormat) -> Iterator[SourceFile]:
+def _matching(tree: Tree, pattern: str, format_: SourceFormat) -> Iterator[SourceFile]:
+    """The files that a glob matches, and those below the folders that it matches; hidden ones are no data."""
+    fixed = tree.fixed(pattern)
+    for match in tree.matching(pattern):
+        name = os.path.relpath(match, fixed)
+        if _hidden(name):
+            continue
+        if tree.is_file(match):
+            yield _file(tree, match, name, _format_of(match, format_))
+        elif "**" not in pattern:
+            yield from _folder(tree, match, fixed, format_)
+
+
+def _folder(tree: Tree, folder: str, root: str, format_: SourceFormat) -> Iterator[SourceFile]:
     """The files below a folder that have a known extension; what begins with `_` or `.` is not data."""
-    for parent, folders, names in os.walk(folder, onerror=_unreadable):
+    for parent, folders, names in tree.walk(folder):
         if LOG_FOLDER in folders:
             # Its folder also holds files that no longer belong to it.
             folders.clear()
@@ -81,7 +84,7 @@ def _folder(folder: str, root: str, format_: SourceFormat) -> Iterator[SourceFil
             old = name.startswith(_DATASET_CACHE) and _DATASET_NOTE in names
             if name[0] not in "_." and found and format_ in ("auto", found) and not old:
                 path = os.path.join(parent, name)
-                yield _file(path, os.path.relpath(path, root), found)
+                yield _file(tree, path, os.path.relpath(path, root), found)
 
 
 def _table(table: TablePath, root: str, format_: SourceFormat) -> Iterator[SourceFile]:
@@ -90,12 +93,12 @@ def _table(table: TablePath, root: str, format_: SourceFormat) -> Iterator[Sourc
     yield from delta_files(table, root)
 
 
-def _file(path: str, name: str, format_: FileFormat) -> SourceFile:
-    return SourceFile(path, name, format_, compression_of(path))
+def _file(tree: Tree, path: str, name: str, format_: FileFormat) -> SourceFile:
+    return SourceFile(path, name, format_, compression_of(path), stored=tree.stored(path))
 
 
 def _hidden(name: str) -> bool:
-    return any(part[0] in "_." and part != ".." for part in Path(name).parts)
+    return any(part[0] in "_." and part not in (".", "..") for part in Path(name).parts)
 
 
 def _format_of(path: str, format_: SourceFormat) -> FileFormat:
@@ -104,17 +107,3 @@ def _format_of(path: str, format_: SourceFormat) -> FileFormat:
     if found is None:
         raise no_format(path)
     return found
-
-
-def _fixed_prefix(pattern: str) -> str:
-    """The folder before a glob's first wildcard."""
-    fixed = []
-    for part in Path(pattern).parts:
-        if glob.has_magic(part):
-            break
-        fixed.append(part)
-    return os.path.join(*fixed) if fixed else "."
-
-
-def _unreadable(error: OSError) -> None:
-    raise SourceError(f"cannot list {error.filename}: {error.strerror}") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from producer.source.delta import LOG_FOLDER
 from producer.source.file import EXTENSIONS, format_of, readable
+from producer.source.tree import tree_of
 from schemas.errors import SourceError
 from schemas.nearest import meant
 
@@ -20,7 +21,6 @@ _INSTEAD = {
     **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar"), _ARCHIVES),
     **dict.fromkeys((".pkl", ".pickle", ".pt", ".npy"), _PICKLES),
     ".md": "text of many lines: --format txt takes each line as a text; else put it into a .jsonl",
-    ".tsv": "columns between tabs: write it with commas, as .csv",
 }
 JSON_ARRAY = "jq -c '.[]' {path} > rows.jsonl makes a line of each"
 
@@ -29,7 +29,7 @@ def no_such(path: str) -> SourceError:
     """Nothing lies there."""
     folder, name = os.path.split(path)
     try:
-        beside = os.listdir(folder or ".")
+        beside = tree_of(path).names(folder)
     except OSError:
         return SourceError(f"there is no folder {folder}, so no {name} in it", way_out="check the path")
     return SourceError(
@@ -59,7 +59,7 @@ def no_rows(paths: Iterable[str]) -> SourceError:
 def no_files(paths: Iterable[str]) -> SourceError:
     """Folders and globs of which no file is read: what they hold is counted."""
     for path in paths:
-        if os.path.isdir(path):
+        if tree_of(path).is_folder(path):
             kinds = _kinds(path)
             held = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5)) or "no files"
             way_out = _told(kinds.most_common(1)[0][0]) if kinds else "check the path"
@@ -75,7 +75,7 @@ _FORMATS = tuple(dict.fromkeys(EXTENSIONS.values()))
 
 def passed_over(paths: Iterable[str]) -> str:
     """What lies in folders beside the files that are read, counted by kind; empty where there is nothing else."""
-    kinds = sum((_kinds(path) for path in paths if os.path.isdir(path)), Counter())
+    kinds = sum((_kinds(path) for path in paths if tree_of(path).is_folder(path)), Counter())
     unread = {kind: count for kind, count in kinds.most_common() if format_of(f"_{kind}") is None}
     return ", ".join(f"{count} {kind}" for kind, count in list(unread.items())[:5])
 
@@ -83,7 +83,7 @@ def passed_over(paths: Iterable[str]) -> str:
 def _kinds(folder: str) -> Counter[str]:
     """The extensions of the files below, but not of hidden ones and of those of a Delta table."""
     found: Counter[str] = Counter()
-    for _, folders, names in os.walk(folder):
+    for _, folders, names in tree_of(folder).walk(folder):
         if LOG_FOLDER in folders:
             folders.clear()
             continue

@@ -1,7 +1,6 @@
 """The source: its files one after the other, as batches of rows that know their place. Knows no single format."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 
 from producer.source.arrow import ArrowReader
 from producer.source.batch import SourceBatch
+from producer.source.bytes import facts
 from producer.source.columns import Columns, Wanted
 from producer.source.csv import CsvReader
 from producer.source.cursor import START, Cursor
@@ -20,7 +20,7 @@ from producer.source.paths import list_files
 from producer.source.refusal import no_rows
 from producer.source.rows import TOMBSTONE
 from producer.source.txt import TxtReader
-from schemas.arrow import payload_schema
+from schemas.arrow import UNKNOWN, payload_schema
 from schemas.errors import SourceError, UsageError
 from schemas.run import SourceOptions
 
@@ -66,11 +66,10 @@ class Source:
 
     @property
     def state(self) -> str:
-        """A hash over the files' names, sizes and times: another one means that the rows may be others."""
+        """A hash over the files' names, sizes and times (in a store: tags): another one means other rows, perhaps."""
         digest = hashlib.blake2b(digest_size=16)
         for file in self.files:
-            facts = os.stat(file.path)
-            digest.update(f"{file.name}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
+            digest.update("\0".join((file.name, *map(str, facts(file)), "")).encode())
         return digest.hexdigest()
 
     @property
@@ -123,18 +122,22 @@ class Source:
 
 
 def open_source(options: SourceOptions) -> Source:
-    """The source of these options; its kept columns have the types of the first file that has rows."""
+    """The source of these options; its kept columns have the types of the first file that has rows (not tombstones)."""
     if options.deleted_column is not None and options.limit is not None:
         raise UsageError(
             "--limit and --deleted-column do not go together: tombstones behind the limit would be passed over",
             way_out="leave one of them out",
         )
     files = list_files(options.paths, options.format)
-    for file in files:
-        columns = _open(file, Wanted(options)).columns
-        if columns is not None:
-            return Source(options, files, columns.kept)
-    raise no_rows(options.paths)
+    told = (columns.kept for file in files if (columns := _open(file, Wanted(options)).columns) is not None)
+    first = next(told, None)
+    if first is None:
+        raise no_rows(options.paths)
+    return Source(options, files, first if _is_known(first) else next(filter(_is_known, told), first))
+
+
+def _is_known(kept: tuple[pa.Field, ...]) -> bool:
+    return all(field.metadata != UNKNOWN for field in kept)
 
 
 def _open(file: SourceFile, wanted: Wanted) -> _Reader:

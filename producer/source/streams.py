@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
+from producer.source.bytes import in_order
 from producer.source.file import SourceFile
 from schemas.errors import SourceError
 
@@ -34,13 +35,12 @@ def opened(file: SourceFile) -> Iterator[BinaryIO]:
 
 
 def _raw(file: SourceFile) -> io.BufferedReader:
-    if file.compression is None:
-        return io.BufferedReader(io.FileIO(file.path), _BUFFER_BYTES)
-    return io.BufferedReader(_unpacking(file), _BUFFER_BYTES)
+    return in_order(file) if file.compression is None else io.BufferedReader(_unpacking(file), _BUFFER_BYTES)
 
 
 def _unpacking(file: SourceFile) -> pa.NativeFile:
-    return pa.input_stream(file.path, compression=file.compression, buffer_size=_BUFFER_BYTES)
+    packed = file.path if file.stored is None else in_order(file)
+    return pa.input_stream(packed, compression=file.compression, buffer_size=_BUFFER_BYTES)
 
 
 def _unreadable(file: SourceFile, error: OSError) -> SourceError:

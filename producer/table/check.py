@@ -8,6 +8,7 @@ from deltalake import Schema
 from producer.table.spec_changes import spec_changes
 from producer.table.state import TableState, open_table
 from producer.table.user import user_name
+from schemas.arrow import UNKNOWN
 from schemas.errors import TableError
 from schemas.files import names_in
 from schemas.files.address import is_remote
@@ -51,7 +52,12 @@ def check_covered(table: str, *, state: TableState, spec: Spec, mode: Mode, abse
 
 
 def _differing_columns(table: pa.Schema, run: pa.Schema) -> list[str]:
-    """Compared as Delta sees them: it knows no names of list elements and no order of columns."""
+    """Compared as Delta sees them: it knows no names of list elements and no order of columns.
+
+    A column whose type the source does not tell, having no rows but tombstones, is as the table has it.
+    """
+    known = {field.name: field for field in table}
+    run = pa.schema([known.get(field.name, field) if field.metadata == UNKNOWN else field for field in run])
     ours, theirs = (
         {field.name: str(field.type) for field in Schema.from_arrow(schema).fields} for schema in (table, run)
     )

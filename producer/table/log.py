@@ -12,7 +12,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from schemas.errors import TableError
 from schemas.files import names_in
 from schemas.files.address import is_remote, normal
-from schemas.files.limits import CONNECT_SECONDS, REQUEST_SECONDS, RETRIES, RETRY_SECONDS
+from schemas.files.limits import FOR_DELTA
 from schemas.files.trouble import telling
 
 #: What a run's commit says of it, for the history and for the next run.
@@ -31,13 +31,7 @@ OPERATION_KEY = "vecmill.operation"
 
 
 #: The log's entries are written by conditional puts, whatever the environment says; and nothing waits for ever.
-_STORAGE = {
-    "aws_conditional_put": "etag",
-    "timeout": f"{REQUEST_SECONDS}s",
-    "connect_timeout": f"{CONNECT_SECONDS}s",
-    "max_retries": str(RETRIES),
-    "retry_timeout": f"{RETRY_SECONDS}s",
-}
+_STORAGE = {"aws_conditional_put": "etag", **FOR_DELTA}
 
 
 class LiveFile(NamedTuple):

@@ -33,7 +33,7 @@ def bucket_and_key(address: str) -> tuple[str, str]:
     scheme, _, place = address.partition("://")
     bucket, *segments = place.removesuffix("/").split("/")
     if scheme != "s3" or not _BUCKET.fullmatch(bucket) or not all(map(_is_plain, segments)):
-        raise UsageError(f"{_shown(address)} is no place for a table", way_out=_WAY_OUT)
+        raise UsageError(f"{shown(address)} is no place for a table", way_out=_WAY_OUT)
     return bucket, "/".join(segments)
 
 
@@ -49,8 +49,8 @@ def _is_plain(segment: str) -> bool:
     return _SEGMENT.fullmatch(segment) is not None and segment not in (".", "..")
 
 
-def _shown(address: str) -> str:
-    """Without what may be a password or a signature."""
+def shown(address: str) -> str:
+    """An address without what may be a password or a signature."""
     return repr(address) if not re.search(r"[@?]", address) else f"{address.partition(':')[0]}://..."
 
 

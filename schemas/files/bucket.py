@@ -22,6 +22,7 @@ from obstore.store import S3Store
 from schemas.errors import BucketError
 from schemas.files.address import bucket_and_key
 from schemas.files.limits import CONNECT_SECONDS, REQUEST_SECONDS, RETRIES, RETRY_SECONDS
+from schemas.files.ranges import Ranges
 from schemas.files.trouble import check_environment, explained
 
 #: A file that is bigger goes in pieces, which appear together; unless it is written once, which only one put can be.
@@ -33,7 +34,14 @@ class Buckets:
 
     def open(self, address: str) -> pa.NativeFile:
         """A file of which only what is asked for is fetched."""
-        return pa.PythonFile(_Ranges(address), mode="r")
+        with _told(address) as (store, key):
+            size = obstore.head(store, key)["size"]
+
+        def fetch(start: int, end: int) -> bytes:
+            with _told(address) as (store, key):
+                return bytes(obstore.get_range(store, key, start=start, end=end))
+
+        return pa.PythonFile(Ranges(size, fetch), mode="r")
 
     def read(self, address: str) -> bytes | None:
         """All of a small file."""
@@ -78,38 +86,6 @@ class Buckets:
         ]
 
 
-class _Ranges(io.RawIOBase):
-    """A file that is read by ranges; what is not asked for does not travel."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        with _told(address) as (store, key):
-            self._size = obstore.head(store, key)["size"]
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        end = self._size if size is None or size < 0 else min(self._at + size, self._size)
-        if end <= self._at:
-            return b""
-        with _told(self._address) as (store, key):
-            data = bytes(obstore.get_range(store, key, start=self._at, end=end))
-        self._at += len(data)
-        return data
-
-
 def check_bucket(folder: str) -> None:
     """Raise `BucketError` where nothing can be written below, or where a file can be written over that is there."""
     probe = f"{folder}/_runs/.probe-{secrets.token_hex(8)}"
@@ -134,7 +110,8 @@ def _put_once(address: str) -> bool:
 
 
 @functools.cache
-def _store(bucket: str) -> S3Store:
+def s3_store(bucket: str) -> S3Store:
+    """The client of a bucket, as the environment describes it."""
     check_environment()
     return S3Store(
         bucket,
@@ -152,7 +129,7 @@ def _told(address: str) -> Iterator[tuple[S3Store, str]]:
     """The store and the key of an address; what goes wrong there is said in words of ours."""
     bucket, key = bucket_and_key(address)
     try:
-        yield _store(bucket), key
+        yield s3_store(bucket), key
     except AlreadyExistsError as error:
         raise FileExistsError(f"{address} is there already") from error
     except (BaseError, FileNotFoundError) as error:

@@ -13,46 +13,56 @@ from urllib.parse import urlsplit
 from schemas.errors import BucketAway, BucketError, VecmillError
 from schemas.files.address import bucket_and_key, is_remote
 
-_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment of producer and workers"
-_ENDPOINT = "check AWS_ENDPOINT_URL and the network; nothing that is written is lost: vecmill resume TABLE"
 #: What the client's or the store's words mean: the first that is found counts.
 _MEANINGS = (
-    (r"NoSuchBucket", "there is no bucket {bucket} at {endpoint}",
-     "create it, or check --to, AWS_ENDPOINT_URL and AWS_REGION"),
-    (r"169\.254\.|latest/api/token|redential", "there are no credentials for {bucket} at {endpoint}", _CREDENTIALS),
+    (r"NoSuchBucket", "there is no bucket {bucket} at {endpoint}", "{missing}"),
+    (r"169\.254\.|latest/api/token|redential", "there are no credentials for {bucket} at {endpoint}", "{credentials}"),
     (r"InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|Unauthorized|\b401\b",
-     "{endpoint} does not accept the credentials for {bucket} ({code})", _CREDENTIALS),
+     "{endpoint} does not accept the credentials for {bucket} ({code})", "{credentials}"),
     (r"AccessDenied|Forbidden|\b403\b|ermission", "{endpoint} does not allow this in {bucket} ({code})",
-     "the credentials need s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket there"),
+     "the credentials need {rights} there"),
     (r"redirect|PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint",
      "the bucket {bucket} is not in the region that {endpoint} serves", "set AWS_REGION to the bucket's region"),
-    (r"builder error", "{endpoint} does not answer for {bucket}", _ENDPOINT),
+    (r"builder error", "{endpoint} does not answer for {bucket}", "{reach}"),
 )  # fmt: skip
 #: Of these it is not known that they would happen again.
 _PASSING = (
-    (r"error sending request|error decoding|timed out|onnect|HTTP error",
-     "{endpoint} does not answer for {bucket}"),
+    (r"error sending request|error decoding|timed out|onnect|HTTP error", "{endpoint} does not answer for {bucket}"),
     (r"\b5\d\d\b|\b429\b|SlowDown|TooManyRequests|RequestTimeout|InternalError",
      "{endpoint} fails for {bucket} ({code})"),
 )  # fmt: skip
-#: What says nothing of the error, and may look as if: how long it took, and what was asked for.
-_BESIDE = re.compile(r"\b[\d.]+[mµn]?s\b|https?://(?!169\.254\.|\S*/latest/api/token)\S+")
+#: What says nothing of the error, and may look as if: keys, which may be named anything, how long it took, and what
+#: was asked for. Where a role is asked for stays.
+_BESIDE = re.compile(r"for path .*?: Error|\b[\d.]+[mµn]?s\b|https?://(?!169\.254\.|\S*latest/api/token)\S+")
 #: delta-rs hands on what the store said in errors of several kinds.
 _OF_STORE = re.compile(r"S3 error|object store")
+#: What to look at, where a table is written.
+_WRITING = {
+    "missing": "create it, or check --to, AWS_ENDPOINT_URL and AWS_REGION",
+    "credentials": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment of producer and workers",
+    "rights": "s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket",
+    "reach": "check AWS_ENDPOINT_URL and the network; nothing that is written is lost: vecmill resume TABLE",
+}
 
 
 def explained(said: str, address: str) -> BucketError:
     """The error that a person meets, from what a client of the store said; a `BucketAway` where it may pass."""
+    return meant(said, {"bucket": bucket_and_key(address)[0], "endpoint": endpoint(), **_WRITING})
+
+
+def meant(said: str, names: dict[str, str]) -> BucketError:
+    """The same, with the names of what was asked, and of what to look at."""
     said = _BESIDE.sub("", said.partition("Debug source")[0])
     code = next(iter(re.findall(r"<Code>(\w+)</Code>", said) or re.findall(r"\b[45]\d\d [A-Z]\w+", said)), "no reason")
-    names = {"bucket": bucket_and_key(address)[0], "endpoint": endpoint(), "code": code}
     for words, what, way_out in _MEANINGS:
         if re.search(words, said):
-            return BucketError(what.format(**names), way_out=way_out)
+            return BucketError(what.format(**names, code=code), way_out=way_out.format(**names))
     for words, what in _PASSING:
         if re.search(words, said):
-            return BucketAway(what.format(**names), way_out=_ENDPOINT)
-    return BucketError("{endpoint} refuses a request for {bucket} ({code})".format(**names), way_out=_ENDPOINT)
+            return BucketAway(what.format(**names, code=code), way_out=names["reach"])
+    return BucketError(
+        "{endpoint} refuses a request for {bucket} ({code})".format(**names, code=code), way_out=names["reach"]
+    )
 
 
 @contextmanager

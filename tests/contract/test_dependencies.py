@@ -23,11 +23,11 @@ UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "
 SAFE = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False), "numpy.load": ("allow_pickle", False)}
 
 
-def needed() -> dict[str, set[str]]:
-    """Every distribution that ours needs with all its extras, and which extras of it."""
+def needed(wanted: set[str] | None = None) -> dict[str, set[str]]:
+    """Every distribution that ours needs with these extras of its own, else with all, and which extras of it."""
     found: dict[str, set[str]] = {}
     # The readers are installed in an environment of their own (`make test-readers`), by the same constraints.
-    extras = {"", *metadata.metadata("vecmill").get_all("Provides-Extra")} - {"readers"}
+    extras = wanted or {"", *metadata.metadata("vecmill").get_all("Provides-Extra")} - {"readers"}
     waiting = [("vecmill", extra) for extra in sorted(extras)]
     while waiting:
         name, extra = waiting.pop()
@@ -48,6 +48,14 @@ def test_every_package_that_is_needed_is_installed_as_it_is_pinned() -> None:
     # A build may say what it was built for behind a plus.
     wrong = {name: metadata.version(name) for name in names if metadata.version(name).partition("+")[0] != PINS[name]}
     assert wrong == {}
+
+
+def test_the_producer_alone_brings_nothing_of_the_engine() -> None:
+    """What README says of its size stands on this: none of what is largest comes in by another's needs."""
+    names = set(needed({""}))
+    assert {"pyarrow", "deltalake", "duckdb", "numpy"} <= names
+    assert names.isdisjoint({"torch", "transformers", "tokenizers", "triton", "pandas", "scipy", "datasets"})
+    assert len(names) < 70
 
 
 def test_pins_are_exact() -> None:

@@ -22,6 +22,8 @@ class Request(NamedTuple):
     path: str
     if_none_match: str | None
     status: int
+    #: Bytes of the answer, as its head says.
+    sent: int
 
 
 def _nobody(*_: Any) -> None:
@@ -49,11 +51,12 @@ class Application:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
 
-        def noted(status: str, *rest: Any) -> Any:
-            asked = Request(environ["REQUEST_METHOD"], environ["PATH_INFO"], condition, int(status[:3]))
+        def noted(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            sent = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
+            asked = Request(environ["REQUEST_METHOD"], environ["PATH_INFO"], condition, int(status[:3]), sent)
             self._log.write(json.dumps(asked) + "\n")
             self._log.flush()
-            return start(status, *rest)
+            return start(status, headers, *rest)
 
         fault = self._fault(environ["REQUEST_METHOD"])
         if fault and fault["after"]:

@@ -54,6 +54,7 @@ def says(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VECMILL_BROKER_URL", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     _corpora(tmp_path)
     (tmp_path / "model").symlink_to(tiny_model)
 
@@ -80,6 +81,7 @@ def _corpora(here: Path) -> None:
         "array.json": json.dumps([{"id": "a", "text": "alpha"}]),
         "empty.jsonl": "",
         "header.csv": "id,text\n",
+        "sheet.csv": "Name;Body\nAda;1,5 alpha\n",
         "fake.parquet": "hello",
         "corpus.xlsx": "PK",
         "documents/a.docx": "PK",
@@ -224,17 +226,23 @@ def test_a_bucket_without_credentials_or_with_wrong_ones(
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
     # Where a machine of a cloud would ask for its role.
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
-    bucket._store.cache_clear()
+    bucket.s3_store.cache_clear()
     assert says("+ corpus.jsonl --to s3://corpora/docs") == (
         1, f"error: there are no credentials for corpora at {place}\n{way_out}"
     )  # fmt: skip
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "wrong")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    bucket._store.cache_clear()
+    bucket.s3_store.cache_clear()
     assert says("+ corpus.jsonl --to s3://corpora/docs") == (
         1, f"error: {place} does not accept the credentials for corpora (InvalidAccessKeyId)\n{way_out}"
     )  # fmt: skip
-    bucket._store.cache_clear()
+    # Of a source only the producer reads, and only reads.
+    assert says("+ s3://corpora/docs") == (
+        1,
+        f"error: {place} does not accept the credentials for s3://corpora (InvalidAccessKeyId)\n"
+        "  -> set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment",
+    )
+    bucket.s3_store.cache_clear()
 
 
 def test_a_device_that_this_machine_does_not_have(vecmill: Processes, tiny_model: Path, tmp_path: Path) -> None:

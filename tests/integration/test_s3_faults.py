@@ -21,10 +21,10 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(autouse=True)
 def _fresh(s3: S3Server) -> Iterator[None]:
     """Clients are kept as long as a process lives; here the environment changes under them."""
-    bucket._store.cache_clear()
+    bucket.s3_store.cache_clear()
     yield
     s3.fault()
-    bucket._store.cache_clear()
+    bucket.s3_store.cache_clear()
 
 
 def put(address: str, *, once: bool = False) -> None:

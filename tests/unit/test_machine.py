@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from producer.embedded import machine
 from producer.embedded.machine import WORKER_BYTES, Crew, fitting, gpus_for, threads_for, usable_cores, usable_memory
+from producer.embedded.remarks import remarks
 from producer.model import weight_bytes
 from tests.unit.parts import a_spec
 
@@ -101,3 +102,29 @@ def test_weights_are_measured_where_they_lie(tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"x" * 5000)
     assert weight_bytes(a_spec(model=str(tmp_path))) == 1010
     assert weight_bytes(a_spec(model="nobody/no-such-model")) == 0
+
+
+def said(system, crew: Crew, *, dtype: str = "auto", wanted: int | None = None, flags: str = "avx2") -> list[str]:
+    system({"cpuinfo": f"model name : any\nflags\t\t: fpu {flags} sse\n"})
+    return list(remarks(crew, device="cpu", wanted=wanted, weight_bytes=GIB, dtype=dtype))
+
+
+def test_what_makes_a_run_slower_than_one_may_think_is_said(system, tmp_path, monkeypatch):
+    monkeypatch.setattr("producer.embedded.remarks._CPU", tmp_path / "cpuinfo")
+    full = Crew(16, 1)
+    assert said(system, full) == said(system, full, dtype="bfloat16", flags="avx512_bf16") == []
+    (imitated,) = said(system, full, dtype="bfloat16")
+    assert imitated.startswith("warning: this CPU only imitates bfloat16")
+    system({"meminfo": "MemAvailable: 8000000 kB\n"})
+    assert said(system, Crew(2, 8)) == [
+        "2 worker(s) with 8 threads each on 16 cores: 8.2 GB of memory are free, and one needs 2.9 GB; "
+        "--workers N decides otherwise"
+    ]
+    assert said(system, Crew(2, 1), wanted=2) == []
+    system({"own": "0::/pod\n", "cgroup/pod/cpu.max": "400000 100000"})
+    assert said(system, Crew(4, 1)) == ["4 worker(s) on 16 cores: the quota of this container allows no more"]
+
+
+def test_a_cpu_that_says_nothing_is_not_warned_of(system, tmp_path, monkeypatch):
+    monkeypatch.setattr("producer.embedded.remarks._CPU", tmp_path / "nothing")
+    assert list(remarks(Crew(16, 1), device="cpu", wanted=None, weight_bytes=0, dtype="bfloat16")) == []

@@ -51,7 +51,7 @@ def test_a_format_given_wins_over_the_extension(corpus):
     assert [file.name for file in opened(corpus, format="parquet").files] == ["d.parquet"]
 
 
-@pytest.mark.parametrize("path", ["nothing", "no*.txt", "s3://bucket/x.parquet"])
+@pytest.mark.parametrize("path", ["nothing", "no*.txt", "https://host/x.parquet", "s3://bucket//x", "gs://b"])
 def test_nothing_to_read_is_an_error(tmp_path, path):
     with pytest.raises(SourceError):
         opened(path if "://" in path else tmp_path / path)

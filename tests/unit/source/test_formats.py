@@ -1,6 +1,8 @@
 """The same rows come out of every format, and what is wrong is named with its place."""
 
 import csv
+import gzip
+import io
 import json
 from pathlib import Path
 
@@ -224,3 +226,15 @@ def test_columns_of_a_wrong_type_are_refused(tmp_path, options):
 def test_jsonl_is_parsed_as_json_does(tmp_path):
     values = [{"id": "1", "text": json.loads('"\\ud83d\\ude00 \\u0000"')}]
     assert all_rows(write_jsonl(tmp_path / "a.jsonl", values))[0]["text"] == "😀 \0"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz"])
+@pytest.mark.parametrize("separator", list(",;\t|"))
+def test_the_header_of_a_csv_says_what_separates_its_fields(tmp_path, name, separator):
+    rows = [["id", "text", "a,b;c"], ["x", "one, two; three | four", "7"], ["y", "five\tsix", "8"]]
+    written = io.StringIO()
+    csv.writer(written, delimiter=separator, quoting=csv.QUOTE_ALL).writerows(rows)
+    data = written.getvalue().encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    found = all_rows(tmp_path / name, keep=("a,b;c",))
+    assert [[row["id"], row["text"], str(row["a,b;c"])] for row in found] == rows[1:]

@@ -8,6 +8,8 @@ import pytest
 from producer.chunk.chunked import Chunked
 from producer.chunk.cuts import cut_all
 from producer.survey import survey
+from producer.table.check import _differing_columns
+from schemas.arrow import kept_fields, part_schema
 from schemas.errors import SourceError, UsageError
 from tests.unit.chunk.test_chunked import ByLetters
 from tests.unit.source.corpora import all_rows, opened, write_jsonl, write_parquet
@@ -126,3 +128,28 @@ def test_the_column_can_be_kept_too(tmp_path):
     rows = all_rows(path, deleted_column="gone", keep=("gone",))
     assert [(row["id"], row["gone"]) for row in rows] == [("a", False), ("c", None)]
     assert json.dumps(dead(opened(path, deleted_column="gone"))) == '["b"]'
+
+
+def tombstones(path, count, *rows):
+    return write_jsonl(path, [*({"id": f"t{n}", "gone": True} for n in range(count)), *rows])
+
+
+def test_kept_columns_have_the_types_of_the_living_however_late_they_come(tmp_path):
+    living = {"id": "a", "text": "a", "gone": False, "year": 1999}
+    late = tombstones(tmp_path / "a.jsonl", 1_500, living)
+    assert all_rows(late, deleted_column="gone", keep=("year",))[0]["year"] == 1999
+    late.write_text("")
+    tombstones(tmp_path / "b.jsonl", 3)
+    write_jsonl(tmp_path / "c.jsonl", [living])
+    assert all_rows(tmp_path, deleted_column="gone", keep=("year",))[0]["year"] == 1999
+
+
+def test_of_tombstones_alone_the_kept_columns_are_as_the_table_has_them(tmp_path):
+    source = opened(tombstones(tmp_path / "a.jsonl", 3), deleted_column="gone", keep=("year",))
+    table = part_schema([pa.field("year", pa.int64())], keep_text=False)
+    assert _differing_columns(table, part_schema(kept_fields(source.schema), keep_text=False)) == []
+    other = opened(tombstones(tmp_path / "a.jsonl", 3), deleted_column="gone", keep=("other",))
+    assert len(_differing_columns(table, part_schema(kept_fields(other.schema), keep_text=False))) == 2
+    rows = write_jsonl(tmp_path / "b.jsonl", [{"id": "a", "text": "a", "gone": False, "year": "x"}])
+    living = opened(rows, deleted_column="gone", keep=("year",))
+    assert len(_differing_columns(table, part_schema(kept_fields(living.schema), keep_text=False))) == 1
