@@ -55,7 +55,7 @@ from schemas.store import Store
 @click.option("--detach", is_flag=True, help="Enqueue for `vecmill serve` and return.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object on the last line of stdout.")
 def embed(sources: tuple[str, ...], **options: Any) -> int:
-    r"""Embed SOURCES (files, folders, globs, Delta tables as TABLE or TABLE@VERSION) into a table.
+    r"""Embed SOURCES (files, folders, globs, Delta tables as TABLE or TABLE@VERSION; also s3://, gs://) into a table.
 
     \b
     vecmill embed corpus.jsonl --model ./all-MiniLM-L6-v2 --to out/
