@@ -90,5 +90,5 @@ def test_what_was_put_outlives_the_store(s3: S3Server, record: RunRecord) -> Non
     with pytest.raises(BucketAway):
         commit(record, parts)
     s3.start()
-    bucket._store.cache_clear()
+    bucket.s3_store.cache_clear()
     assert commit(record, list_parts(record.table, record.run)) == 0

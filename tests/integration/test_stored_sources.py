@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from producer.source import Cursor, open_source, pinned
-from schemas.errors import BucketError, SourceError, VecmillError
+from schemas.errors import BucketAway, BucketError, SourceError, VecmillError
 from schemas.files import bucket, client
 from schemas.run import SourceOptions
 from tests.integration.conftest import Processes, texts
@@ -227,7 +227,7 @@ def test_a_store_that_refuses_or_is_away(
     monkeypatch.delenv("GOOGLE_SERVICE_ACCOUNT")
     for one in bucket.s3_store, client.gs_store:
         one.cache_clear()
-    assert "does not answer for" in refused(BucketError)
+    assert "does not answer for" in refused(BucketAway)
 
 
 def test_a_run_reads_a_bucket(s3: S3Server, vecmill: Processes, tiny_model: Path, tmp_path: Path) -> None:
