@@ -10,7 +10,6 @@ one JSON object.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from producer.embedded.redis_server import RedisServer
 from producer.table import list_parts
 from schemas.spec import Spec
 from schemas.transport import QUEUE
+from worker.departure import Departure
 from worker.engine import Embedder, Engine
 from worker.engine.launch import Done, Launched
 from worker.engine.tokens import Ids, Offsets, Tokens, Vectors
@@ -166,7 +166,8 @@ def _work(url: str, free: Free, folder: Path, *, until: "subprocess.Popen[str]")
     leases = Leases(ledger, describe=models.describe)
     leases.start()
     settings = WorkerSettings(broker_url=url, allow_roots=(str(folder),))
-    pipeline = Pipeline(ledger, leases, Runs(ledger, settings), models, engine, end=lambda: os._exit(1))  # type: ignore[arg-type]
+    departure = Departure(ledger, leases, grace_seconds=0)
+    pipeline = Pipeline(ledger, leases, Runs(ledger, settings), models, engine, departure=departure)  # type: ignore[arg-type]
     client, free_threads = connect(url), threading.Semaphore(JOBS_IN_FLIGHT)
     before, last = None, time.process_time()
     with ThreadPoolExecutor(JOBS_IN_FLIGHT) as pool:
@@ -190,9 +191,8 @@ def _work(url: str, free: Free, folder: Path, *, until: "subprocess.Popen[str]")
 
 
 def _stages(folder: Path) -> dict[str, float]:
-    receipts = [
-        part.receipt for part in list_parts(folder / "table", next((folder / "table" / "_runs").glob("*.json")).stem)
-    ]
+    run = next((folder / "table" / "_runs").glob("*.json")).stem
+    receipts = [part.receipt for part in list_parts(str(folder / "table"), run)]
     return {name: round(sum(getattr(r.seconds, name) for r in receipts), 2) for name in ("tokenize", "encode", "write")}
 
 
