@@ -30,7 +30,7 @@ class Feeder:
         self._starts: dict[int, Cursor] = {}
         self._bytes: dict[int, int] = {}
         self._held_bytes = 0
-        self._next = first
+        self._next, self._end = first, start
         self._done_before: int | None = None
         self.exhausted = False
 
@@ -44,11 +44,11 @@ class Feeder:
         outstanding = progress.outstanding + len(again)
         size = self._window(progress, workers=workers, memory_bytes=memory_bytes)
         while not self.exhausted and size.has_room(outstanding, self._held_bytes):
-            job = next(self._jobs, None)
+            job = self._cut_next()
             if job is None:
                 self.exhausted = True
                 break
-            self._next = job.job + 1
+            self._next, self._end = job.job + 1, Cursor(*job.source.end)
             if self._ledger.states([job.job])[job.job] in ENDED:
                 continue
             outstanding += 1
@@ -86,6 +86,15 @@ class Feeder:
                 self._held_bytes -= self._bytes.pop(job)
             elif not state and self._store(self._cut_again(job)):
                 yield job
+
+    def _cut_next(self) -> CutJob | None:
+        """The next job; None at the end of the source. May be called again after what it raised."""
+        try:
+            return next(self._jobs, None)
+        except Exception:
+            # An iterator that has raised is at its end ever after, and what is left would be taken for nothing.
+            self._jobs = cut(self._source, self._end, first_job=self._next, limits=self._limits)
+            raise
 
     def _cut_again(self, job: int) -> CutJob:
         return next(cut(self._source, self._starts[job], first_job=job, limits=self._limits))

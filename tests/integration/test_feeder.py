@@ -1,5 +1,6 @@
 """The feeder over a real ledger: a bounded window, and a Redis that lost its last second."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from producer import window
 from producer.feeder import Feeder, first_missing
 from producer.jobs import JobLimits
 from producer.ledger import Ledger as ProducerLedger
-from producer.source import open_source
+from producer.source import START, Cursor, Source, SourceBatch, open_source
+from schemas.errors import BucketAway
 from schemas.job import Job
 from schemas.ledger import RunKeys
 from schemas.payload import decode_payload
@@ -60,6 +62,44 @@ def test_never_more_than_a_window_and_in_the_end_every_row_once(
             break
     assert seen == [f"text {at}" for at in range(ROWS)]
     assert progress.jobs == ROWS // 4
+
+
+class Faltering:
+    """A source in a store that is away once, behind its second file."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._falters = True
+
+    def batches(self, start: Cursor = START) -> Iterator[SourceBatch]:
+        for batch in self._source.batches(start):
+            if self._falters and batch.start.file == 2:
+                self._falters = False
+                raise BucketAway("the store does not answer")
+            yield batch
+
+
+def test_a_source_that_was_away_for_a_moment_is_read_to_its_end(client: redis.Redis, tmp_path: Path) -> None:
+    for file in range(5):
+        (tmp_path / f"{file}.txt").write_text("".join(f"text {file} {at}\n" for at in range(6)))
+    ledger = ProducerLedger(client, RUN)
+    ledger.open(record())
+    feeder = Feeder(Faltering(open_source(SourceOptions(paths=(str(tmp_path),)))), ledger, LIMITS, {})
+    progress = ledger.progress()
+    assert progress is not None
+    published: list[int] = []
+    with pytest.raises(BucketAway):
+        published.extend(feeder.fill(progress))
+    assert not feeder.exhausted
+    published += fill(feeder, ledger)
+    assert len(set(published)) == len(published)
+    texts = [
+        text
+        for number in range(8)
+        for text in decode_payload(client.get(RunKeys(RUN).payload(number)) or b"", most_rows=99)[0]["text"].to_pylist()
+    ]
+    assert texts == [f"text {file} {at}" for file in range(5) for at in range(6)]
+    assert feeder.exhausted
 
 
 def test_what_a_redis_forgot_is_enqueued_again(client: redis.Redis, source_options: SourceOptions) -> None:
