@@ -13,6 +13,7 @@ pytestmark = pytest.mark.readers
 
 def test_the_cache_and_a_saved_folder(tmp_path, monkeypatch):
     import datasets
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
