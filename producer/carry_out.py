@@ -111,12 +111,15 @@ def receipts(record: RunRecord) -> Mapping[int, Receipt]:
 
 
 def result(record: RunRecord, *, seconds: float) -> Result:
-    """What the run came to, from the receipts in its parts."""
+    """What the run came to, from the receipts in its parts; of the table, the version that the run made.
+
+    Another run may have committed since. A run that made no version tells of the table's latest.
+    """
     totals = Totals()
     for receipt in receipts(record).values():
         totals = totals.plus(receipt)
     twins = count_twins(record.table, record.run)
-    table = open_table(record.table)
+    table = open_table(record.table, committed_version(record.table, record.run))
     encode = (totals.last_durable - totals.first_claim) if totals.first_claim and totals.last_durable else 0.0
     return Result(
         run=record.run,

@@ -4,7 +4,7 @@ from schemas.record import Record
 
 
 class Result(Record):
-    """The outcome of a run. `version` is the table's Delta version after it; `chunks` the vectors it then holds.
+    """The outcome of a run. `version` is the Delta version it was committed as; `chunks` the vectors which that holds.
 
     `padding` is tokens computed per token that was encoded; `batch_tokens` and `batch_spread` are mean and coefficient
     of variation of the tokens that went through the model at once. `rows` counts the `tombstones` of the source, too.

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from producer.carry_out import result
 from producer.jobs import JobLimits, cut
 from producer.plan import made_plan, to_embed
 from producer.survey import survey
@@ -233,6 +234,8 @@ def test_a_second_upsert_goes_on_top_of_the_first_and_loses_none_of_its_rows(tab
         worked(record, source)
     assert [commit(record, list_parts(record.table, record.run)) for record in records] == [1, 2]
     assert commit(records[0], []) == 1
+    told = [result(record, seconds=0.0) for record in records]
+    assert [(one.version, one.chunks) for one in told] == [(1, 11), (2, 12)], "each tells of its own version"
     expected = {**{f"d{n}": f"text {n}" for n in range(10)}, "from 1": "one", "from 2": "one", "d4": "text 22"}
     assert held(table) == expected
 
