@@ -1,6 +1,9 @@
-"""Vecmill against its peers: which embeds the same texts in the least CPU time, and how near its vectors are.
+"""Vecmill against its peers: which embeds the same texts in the least time, and how near its vectors are.
 
     python -m benchmarks.peers --rounds 3 --report benchmarks/RESULTS.md
+    python -m benchmarks.peers --rounds 3 --report benchmarks/RESULTS.md --cores 2 --scale 4
+
+On one core CPU time is compared, which other work disturbs less; on several, how long it takes.
 
 Each peer runs in an environment of its own, made under --cache, and as a process of its own; peers take turns, so that
 what disturbs the machine disturbs all of them. Of each there is a run of one text, which is start and end, and runs of
@@ -66,7 +69,7 @@ def main() -> None:
     said = table(records.all())
     print(said)
     if options.report:
-        put(said, options.report)
+        put(said, options.report, options.cores)
 
 
 def in_turn(names: list[str], turn: int) -> list[Peer]:

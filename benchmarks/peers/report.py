@@ -6,9 +6,12 @@ from typing import Any
 
 from benchmarks.peers.contenders import BASELINE, PEERS, Peer
 from benchmarks.peers.corpora import CORPORA
+from benchmarks.peers.runs import clock_of
 
 Record = dict[str, Any]
-_BEGIN, _END = "<!-- benchmarks.peers: begin -->", "<!-- benchmarks.peers: end -->"
+#: Which field of a record a clock is, and what to call it.
+_FIELDS = {"cpu": "cpu_seconds", "wall": "seconds"}
+_SECONDS = {"cpu": "CPU second of all processes", "wall": "second"}
 #: Multiply and add, of all weights of the linear layers of all-MiniLM-L6-v2; attention's own products come on top.
 FLOP_PER_TOKEN = 2 * 6 * (4 * 384 * 384 + 2 * 384 * 1536)
 _HEAD = (
@@ -16,9 +19,9 @@ _HEAD = (
     " memory | start | wall | batch | runs |\n| --- " + "| ---: " * 13 + "|"
 )
 _LEGEND = (
-    "texts/s are per CPU second of all processes, without start and with it; times: the CPU time of"
-    f" {BASELINE} divided by this, again without start and with it. Start is the CPU time of a run of one text; wall is"
-    " the whole command. Of peak: the products of the linear layers alone, against the most of that precision. Cosine"
+    "texts/s are per {seconds}, without start and with it; times: that time of"
+    f" {BASELINE} divided by this, again without start and with it. Start is a run of one text, by the same clock; wall"
+    " is the whole command. Of peak: products of the linear layers alone, against the most of that precision. Cosine"
     f" and which are the ten nearest, against {BASELINE} in float32. Memory: all processes together, at most."
 )
 
@@ -32,7 +35,7 @@ def table(records: list[Record]) -> str:
         f"`python -m benchmarks.peers`, {facts['date']}, commit {facts['commit']}: {cpu}, {facts['used_cores']} of"
         f" {facts['cores']} cores. What a core multiplies at most, in GFLOP/s: {most}.",
         "",
-        _LEGEND,
+        _LEGEND.format(seconds=_SECONDS[clock_of(facts["used_cores"])]),
     ]
     for name in CORPORA:
         if any(record["kind"] == "full" and record["corpus"] == name for record in records):
@@ -40,13 +43,15 @@ def table(records: list[Record]) -> str:
     return "\n".join(lines)
 
 
-def put(said: str, path: Path) -> None:
-    """Replace what the last time put between its marks, or put it at the end of the file."""
+def put(said: str, path: Path, cores: int = 1) -> None:
+    """Replace what the last time on so many cores put between its marks, or put it at the end of the file."""
+    name = "benchmarks.peers" if cores == 1 else f"benchmarks.peers --cores {cores}"
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     text = path.read_text() if path.exists() else ""
-    if _BEGIN not in text:
-        text = f"{text.rstrip()}\n\n## Peers\n\n{_BEGIN}\n{_END}\n"
-    before, _, rest = text.partition(_BEGIN)
-    path.write_text(f"{before}{_BEGIN}\n\n{said}\n\n{_END}{rest.partition(_END)[2]}")
+    if begin not in text:
+        text = f"{text.rstrip()}\n\n## Peers, {cores} of the cores\n\n{begin}\n{end}\n"
+    before, _, rest = text.partition(begin)
+    path.write_text(f"{before}{begin}\n\n{said}\n\n{end}{rest.partition(end)[2]}")
 
 
 def _of_corpus(name: str, records: list[Record], peak: dict[str, float]) -> list[str]:
@@ -57,14 +62,14 @@ def _of_corpus(name: str, records: list[Record], peak: dict[str, float]) -> list
     for peer in PEERS:
         if peer.name in medians:
             found = medians[peer.name]
-            share = share_of_peak(found, tokens, peak.get(found["dtype"], 0.0))
+            share = share_of_peak(found, tokens, peak.get(found["dtype"], 0.0) * found["cores"])
             lines.append(_line(peer.name, found, medians.get(BASELINE, {}), share))
     failed = {one["peer"]: one["why"] for one in records if one["kind"] == "failed" and one["corpus"] == name}
     return lines + [f"\n* {peer} did not run: {why}" for peer, why in failed.items()]
 
 
 def figures(peer: Peer, corpus: str, records: list[Record]) -> Record | None:
-    """Medians of a peer's runs; CPU seconds without start are those of all texts less those of one."""
+    """Medians of a peer's runs; seconds without start are those of all texts less those of one."""
     runs = [
         record for record in records
         if record["kind"] == "full" and (record["peer"], record["corpus"]) == (peer.name, corpus)
@@ -72,23 +77,26 @@ def figures(peer: Peer, corpus: str, records: list[Record]) -> Record | None:
     starts = [record for record in records if record["kind"] == "start" and record["peer"] == peer.name]
     if not runs or not starts:
         return None
-    start, cpu = (statistics.median(run["cpu_seconds"] for run in some) for some in (starts, runs))
+    cores = runs[0]["used_cores"]
+    clock = _FIELDS[clock_of(cores)]
+    start, whole = (statistics.median(run[clock] for run in some) for some in (starts, runs))
     return {
-        "texts": runs[0]["texts"], "tokens": runs[0].get("tokens", 0), "runs": len(runs), "cpu": cpu, "start": start,
+        "texts": runs[0]["texts"], "tokens": runs[0].get("tokens", 0), "runs": len(runs),
+        "cores": cores, "whole": whole, "start": start,
         "wall": statistics.median(run["seconds"] for run in runs),
-        "steady": max(cpu - start, 1e-9), "batch_size": runs[-1].get("batch_size", ""),
+        "steady": max(whole - start, 1e-9), "batch_size": runs[-1].get("batch_size", ""),
         "peak_bytes": max(run["peak_bytes"] for run in runs), "dtype": runs[0].get("dtype", peer.precision),
         **{key: runs[-1].get(key) for key in ("cosine_mean", "cosine_least", "same_nearest")},
     }  # fmt: skip
 
 
 def share_of_peak(found: Record, tokens: int, gflops: float) -> float:
-    """How much of what the core multiplies at most a peer made use of; 0 where that is not known."""
+    """How much of what the cores multiply at most a peer made use of; 0 where that is not known."""
     return tokens * FLOP_PER_TOKEN / found["steady"] / gflops / 1e9 if gflops else 0.0
 
 
 def _line(name: str, found: Record, baseline: Record, share: float) -> str:
-    kinds = ("steady", "cpu")
+    kinds = ("steady", "whole")
     per_second = [f"{found['texts'] / found[kind]:.1f}" for kind in kinds]
     times = [f"{baseline[kind] / found[kind]:.2f}" if baseline else "" for kind in kinds]
     near = ["", ""]

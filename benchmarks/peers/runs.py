@@ -22,6 +22,11 @@ _SAMPLE = 128
 _FACTS = ("cpu_seconds", "seconds", "peak_bytes")
 
 
+def clock_of(cores: int) -> str:
+    """By which clock peers are compared on so many cores."""
+    return "cpu" if cores == 1 else "wall"
+
+
 @dataclass(frozen=True)
 class Setting:
     """What all runs have in common."""
@@ -32,6 +37,11 @@ class Setting:
     limit_seconds: float
     #: The texts with which an export is calibrated.
     calibration: Path
+
+    @property
+    def clock(self) -> str:
+        """What counts: on one core CPU time, which other work disturbs less; on several, how long it takes."""
+        return clock_of(self.cores)
 
 
 @dataclass(frozen=True)
@@ -50,11 +60,11 @@ class Bench:
         return self.corpus.with_name(f"{self.corpus.stem}-{digest}.npy")
 
     def tune(self, peer: Peer) -> dict[str, Any]:
-        """The batch size that takes the least CPU time on a sample."""
-        sample = {"batch_sizes": BATCH_SIZES, "limit": _SAMPLE}
+        """The batch size that takes the least time on a sample."""
+        sample = {"batch_sizes": BATCH_SIZES, "limit": _SAMPLE, "clock": self.setting.clock}
         with tempfile.TemporaryDirectory() as work:
             said = self._measured(peer, Path(work), self._command(peer, Path(work) / "out", {}, sample))
-        return {key: said[key] for key in ("batch_size", "cpu_seconds_of_sizes")}
+        return {key: said[key] for key in ("batch_size", "seconds_of_sizes")}
 
     def run(self, peer: Peer, options: dict[str, Any], limit: int | None = None) -> dict[str, Any]:
         """What one run took, and of all texts, how near its vectors are. An Unavailable says why there is none."""

@@ -44,6 +44,22 @@ def test_the_table_has_medians_and_takes_the_start_away():
     assert "infinity" not in said
 
 
+def test_on_several_cores_the_wall_clock_counts():
+    two = {"used_cores": 2}
+    records = [one | two | {"seconds": one["seconds"] / 2} for one in runs_of(BASELINE, 2.0, 12.0)]
+    records += [one | two for one in runs_of("ONNX", 1.0, 6.0)]
+    said = report.table([*records, record("peak", "", 0, gflops={"float32": 1.0}, **two)])
+    rows = {
+        row.split("|")[1].strip(): [cell.strip() for cell in row.split("|")[3:8]]
+        for row in said.splitlines()
+        if "|" in row
+    }
+    assert rows[BASELINE][:3] == ["20.0", "16.7", "1.00"]
+    assert rows["ONNX"][:3] == ["20.0", "16.7", "1.00"]
+    assert rows["ONNX"][4] == f"{2100 * report.FLOP_PER_TOKEN / 5 / 2e9:.2f}"
+    assert "texts/s are per second," in said
+
+
 def test_a_report_replaces_the_last_one_and_nothing_else(tmp_path):
     page = tmp_path / "RESULTS.md"
     page.write_text("# Results\n\nBefore.\n")
@@ -55,6 +71,9 @@ def test_a_report_replaces_the_last_one_and_nothing_else(tmp_path):
     assert said.endswith("\nAfter.\n")
     assert "second" in said
     assert "first" not in said
+    report.put("of two cores", page, 2)
+    assert page.read_text().startswith(said.rstrip())
+    assert "of two cores" in page.read_text()
 
 
 def test_an_environment_that_would_pull_cuda_is_not_made(tmp_path, monkeypatch):
