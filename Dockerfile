@@ -27,6 +27,8 @@ CMD ["--help"]
 FROM base AS worker
 # Its wheels bring CUDA along: by far the largest layer, and the one that changes least.
 RUN pip install --constraint constraints.txt torch
+# For the kernels that a worker on a CPU compiles for it.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas ./schemas
 COPY producer ./producer

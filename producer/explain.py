@@ -102,10 +102,19 @@ def _taken(mode: str, count: int, example: dict[str, Any]) -> str:
     return f"{mode}: {len(counting)} of {count} tokens count, {how}"
 
 
+_TITLES = {
+    "integers": "int8",
+    "weights": "weights",
+    "kernels": "kernels",
+    "lane": "on the GPU",
+    "budget": "tokens",
+}
+
+
 def _machine(facts: dict[str, Any]) -> Iterator[str]:
     yield from _wrapped(f"device: {facts['device']} ({facts['device_reason']})", "    ", first="  ")
     yield from _wrapped(f"numbers: {facts.get('dtype', 'float32')} ({facts['dtype_reason']})", "    ", first="  ")
-    for name, title in (("integers", "int8"), ("weights", "weights"), ("lane", "on the GPU"), ("budget", "tokens")):
+    for name, title in _TITLES.items():
         if name in facts:
             yield from _wrapped(f"{title}: {facts[name]}", "    ", first="  ")
     batches = f"batches: {facts['forward']}, of about {facts['token_budget']:,} tokens"

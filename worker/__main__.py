@@ -8,10 +8,12 @@ python -m worker measure < {"spec": ..., "texts": [...], "device": "cpu", "secon
 
 import argparse
 import json
+import os
 import sys
 from typing import Any, get_args
 
 import numpy as np
+import torch
 
 from schemas.errors import UsageError, VecmillError
 from schemas.spec import Dtype, ModelOptions, PoolingMode, Spec, Task
@@ -25,6 +27,9 @@ from worker.engine.measure import measure
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code says how it went, and an error's text goes to stderr."""
     asked = vars(_parser().parse_args(arguments))
+    if "OMP_NUM_THREADS" not in os.environ:
+        # As a worker on a CPU, so that what is told and encoded here is what one would do.
+        torch.set_num_threads(1)
     try:
         return int(asked.pop("command")(**asked))
     except VecmillError as error:

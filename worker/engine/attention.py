@@ -1,8 +1,9 @@
 """Attention over packed sequences: many texts lie end to end in one row, and none sees another.
 
 Registered under a name of ours through the public interface of transformers, so no model is patched. The layout
-arrives as a keyword argument, which the models hand through to the attention function. Two kernels: one call per run
-of texts of equal length, anywhere; and one call for all, on a GPU and in half precision.
+arrives as a keyword argument, which the models hand through to the attention function. Three kernels: one call per run
+of texts of equal length, anywhere; one call for all, on a GPU and in half precision; and ours, on a CPU that has it,
+where each text sees all of itself.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
+
+from worker.engine.kernels import kernels
 
 NAME = "vecmill_packed"
 #: Scores of all pairs are kept at once by the way of products, so it is for short texts only.
@@ -25,11 +28,12 @@ class Layout:
     """Where the sequences of a packed row lie.
 
     `runs` of equal length are (first token, how many, tokens in each). With `bounds`, int32 on the device, the
-    kernel that takes all sequences at once is used.
+    kernel that takes all sequences at once is used. `rough`: products may be taken in bfloat16.
     """
 
     runs: list[tuple[int, int, int]]
     bounds: Tensor | None = None
+    rough: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,9 @@ def packed_attention(
     if layout.bounds is not None:
         longest = max(length for _, _, length in layout.runs)
         return _at_once((query, key, value), layout.bounds, longest, kind)[None], None
+    own = kernels() if _is_plain(query, kind) else None
+    if own is not None and own.bears((query, key, value), layout.runs):
+        return own.attention((query, key, value), layout.runs, kind.scale or 1.0, rough=layout.rough)[None], None
     outputs = [_one_run(query, key, value, run, kind) for run in layout.runs]
     return (outputs[0] if len(outputs) == 1 else torch.cat(outputs))[None], None
 
@@ -74,8 +81,12 @@ def _one_run(query: Tensor, key: Tensor, value: Tensor, run: tuple[int, int, int
 
 def _by_products(query: Tensor, length: int, kind: _Kind) -> bool:
     """Whether two batched products are the faster way: in bfloat16 on a CPU, where each text sees all of itself."""
+    return _is_plain(query, kind) and query.dtype == torch.bfloat16 and length <= _LONGEST_PRODUCT
+
+
+def _is_plain(query: Tensor, kind: _Kind) -> bool:
     plain = not kind.causal and not kind.grouped and kind.window is None and kind.scale is not None
-    return plain and query.dtype == torch.bfloat16 and query.device.type == "cpu" and length <= _LONGEST_PRODUCT
+    return plain and query.device.type == "cpu"
 
 
 def _products(query: Tensor, key: Tensor, value: Tensor, run: tuple[int, int, int], scale: float | None) -> Tensor:

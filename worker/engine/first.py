@@ -16,6 +16,7 @@ from worker.engine.chat import ChatTokenizer
 from worker.engine.checkpoint import load_network
 from worker.engine.device import pick_dtype
 from worker.engine.features import Reader
+from worker.engine.kernel_layers import with_kernels
 from worker.engine.own_class import load_own, task_of
 from worker.engine.own_first import OwnReader, OwnTokenizer
 from worker.engine.own_step import OwnStep
@@ -62,7 +63,8 @@ def _transformer(folder: Path, spec: Spec, device: torch.device) -> First:
     tokenizer = network_tokenizer(folder, spec)
     model = load_network(folder, spec, device=device, dtype=pick_dtype(spec.dtype, device))
     network = decide(model, spec, device=device, types=tokenizer.types_for(model))
-    return tokenizer, (in_int8 if spec.dtype == "int8" else prepacked)(network, spec)
+    network = (in_int8 if spec.dtype == "int8" else prepacked)(network, spec)
+    return tokenizer, with_kernels(network)
 
 
 def _own(folder: Path, spec: Spec, device: torch.device) -> First:

@@ -46,6 +46,8 @@ class Network:
     integers: str = ""
     #: How its linear layers keep their weights, where another way than as loaded was looked at.
     weights: str = ""
+    #: Whose kernels do what is no matrix product, on a CPU.
+    kernels: str = ""
 
     @property
     def padded(self) -> bool:
@@ -56,7 +58,7 @@ class Network:
         """Facts that a person asks for."""
         dtype = "int8" if self.integers else str(self.model.dtype).removeprefix("torch.")
         facts = {"dtype": dtype, "network": type(self.model).__name__, "way": self.way, "reason": self.reason}
-        extra = {"integers": self.integers, "weights": self.weights}
+        extra = {"integers": self.integers, "weights": self.weights, "kernels": self.kernels}
         return facts | {name: text for name, text in extra.items() if text}
 
     @torch.inference_mode()
@@ -77,7 +79,7 @@ class Network:
         output = self.model(
             input_ids=self._tensor(ids)[None],
             position_ids=self._tensor(self._positions(ids, offsets))[None],
-            packed_layout=Layout(runs_of(offsets), bounds),
+            packed_layout=Layout(runs_of(offsets), bounds, rough=bool(self.integers)),
         )
         return output, lambda states: states[0]
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from schemas.errors import ModelError
 from schemas.spec import Spec
+from worker.engine.feed_forward import joined
 from worker.engine.forward import Network
 from worker.engine.int8 import Int8Linear, weight_most
 from worker.engine.layers import plain_linears, put
@@ -49,6 +50,7 @@ def in_int8(network: Network, spec: Spec) -> Network:
         raise ModelError(
             f"{spec.model} does not run in int8: {type(cause).__name__}: {cause}", way_out=_WAY_OUT
         ) from cause
+    joined(network, trial)
     return replace(network, integers=_share(layers, kept))
 
 

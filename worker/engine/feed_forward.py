@@ -1,0 +1,74 @@
+"""Pairs of integer layers with nothing but GELU between them, found by watching a trial, and made one.
+
+Knows no model by name: what flows from where to where is seen by the identity of tensors, what GELU is by its values.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from worker.engine.features import Features
+from worker.engine.forward import Network
+from worker.engine.int8 import Int8FeedForward, Int8Linear
+from worker.engine.kernel_layers import is_gelu
+from worker.engine.layers import put
+from worker.engine.trial import apart
+
+#: Some levels of 127 that are rounded to the other side; and what becomes of that at the end of a network, which is
+#: far below what a value that is used in another place as well would do.
+_SAME, _SAME_AT_THE_END = 0.01, 0.3
+
+
+class _Pair(NamedTuple):
+    """Two layers and what is between them; a last look at what went in and came out."""
+
+    up: Int8Linear
+    between: nn.Module
+    down: Int8Linear
+    states: Tensor
+    output: Tensor
+
+    def one(self) -> Int8FeedForward | None:
+        """Both in one, where that gives the same."""
+        made = Int8FeedForward(self.up, self.down)
+        return made if apart(made(self.states), self.output) <= _SAME else None
+
+
+@torch.inference_mode()
+def joined(network: Network, trial: Any) -> None:
+    """Put one module for each such pair, where the network then gives what it gave; nothing is changed otherwise."""
+    pairs, before = _watched(network, trial)
+    places: dict[nn.Module, nn.Module] = {}
+    for pair in pairs:
+        if (one := pair.one()) is not None:
+            places |= {pair.up: nn.Identity(), pair.between: nn.Identity(), pair.down: one}
+    put(network.model, places)
+    try:
+        same = apart(network.features(*trial).states, before.states) <= _SAME_AT_THE_END
+    except Exception:  # what lay between is wanted elsewhere, too
+        same = False
+    if not same:
+        put(network.model, {new: old for old, new in places.items()})
+
+
+def _watched(network: Network, trial: Any) -> tuple[list[_Pair], Features]:
+    """Which module reads what an integer layer gave, and which integer layer reads what that gave."""
+    seen: dict[int, tuple[Tensor, list[tuple[nn.Module, Tensor]]]] = {}  # by the tensor's id, while it is kept here
+    pairs: list[_Pair] = []
+
+    def watch(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        if len(inputs) != 1 or not isinstance(output, Tensor):
+            return
+        _, way = seen.get(id(inputs[0]), (None, []))
+        seen[id(output)] = (output, [*way[-1:], (module, inputs[0])])
+        if len(way) == 2 and isinstance(module, Int8Linear) and isinstance(up := way[0][0], Int8Linear):
+            pairs.append(_Pair(up, way[1][0], module, way[0][1], output))
+
+    watched = [module for module in network.model.modules() if isinstance(module, Int8Linear) or is_gelu(module)]
+    hooks = [module.register_forward_hook(watch) for module in watched]
+    try:
+        return pairs, network.features(*trial)
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,103 @@
+"""The kernels as functions of tensors. Each call is one thread's; meanwhile the interpreter is free."""
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+#: The keys of one head of one text are kept at once.
+_LONGEST = 2048
+
+Runs = Sequence[tuple[int, int, int]]
+
+
+_P, _N, _F, _I = ctypes.c_void_p, ctypes.c_long, ctypes.c_float, ctypes.c_int
+#: What each function of kernels.c takes.
+_TAKES = {
+    "quantize": (_P, _N, _N, _P, _P),
+    "dequantize": (_P, _N, _N, _P, _P, _P),
+    "gelu_quantize": (_P, _N, _N, _P, _P, _P),
+    "gelu": (_P, _P, _N, _I),
+    "layer_norm": (_P, _P, _N, _N, _P, _P, _F, _I),
+    "attention": (_P, _P, _P, _P, _P, _N, _N, _P, _N, _F, _I, _I),
+}
+
+
+class Kernels:
+    """A compiled library. Arrays are contiguous, and float32 where nothing else is said."""
+
+    def __init__(self, library: Path) -> None:
+        self._library = ctypes.CDLL(str(library))
+        for name, takes in _TAKES.items():
+            getattr(self._library, name).argtypes = takes
+        self.has_pairs = bool(self._library.has_pairs())
+
+    def quantize(self, rows: Tensor, levels: Tensor, scales: Tensor) -> None:
+        """[rows, width] to bytes around 128, and the scale of each row."""
+        count, width = rows.shape
+        self._library.quantize(rows.data_ptr(), count, width, levels.data_ptr(), scales.data_ptr())
+
+    def dequantize(self, sums: Tensor, scales: Tensor, bias: Tensor | None, out: Tensor) -> None:
+        """`out` [rows, width] = sums times the scale of each row, plus a bias."""
+        rows, width = out.shape
+        self._library.dequantize(sums.data_ptr(), rows, width, scales.data_ptr(), _or_null(bias), out.data_ptr())
+
+    def gelu_quantize(self, sums: Tensor, scales: Tensor, bias: Tensor | None, levels: Tensor) -> None:
+        """`dequantize`, GELU, `quantize`; `sums` is written over, and `scales` is what goes in and what comes out."""
+        rows, width = len(scales), sums.shape[1]
+        self._library.gelu_quantize(
+            sums.data_ptr(), rows, width, scales.data_ptr(), _or_null(bias), levels.data_ptr()
+        )  # fmt: skip
+
+    def gelu(self, states: Tensor) -> Tensor:
+        """GELU of float32 or bfloat16."""
+        output = torch.empty_like(states)
+        self._library.gelu(states.data_ptr(), output.data_ptr(), states.numel(), _is_half(states))
+        return output
+
+    def layer_norm(self, states: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
+        """Over the last axis, of float32 or bfloat16; weight and bias are of the same."""
+        output, width = torch.empty_like(states), states.shape[-1]
+        self._library.layer_norm(
+            states.data_ptr(), output.data_ptr(), states.numel() // width, width,
+            weight.data_ptr(), bias.data_ptr(), epsilon, _is_half(states),
+        )  # fmt: skip
+        return output
+
+    def bears(self, states: Sequence[Tensor], runs: Runs) -> bool:
+        """Whether `attention` takes these: float32, or bfloat16 where the CPU multiplies it, and no very long text."""
+        query = states[0]
+        known = query.dtype == torch.float32 or (query.dtype == torch.bfloat16 and self.has_pairs)
+        alike = all(part.shape == query.shape and part.stride(3) == 1 and part.dtype == query.dtype for part in states)
+        return known and alike and query.shape[3] % 2 == 0 and max(run[2] for run in runs) <= _LONGEST
+
+    def attention(self, states: Sequence[Tensor], runs: Runs, scale: float, *, rough: bool = False) -> Tensor:
+        """Softmax(scale Q K') V inside each text of [1, heads, tokens, width], as [tokens, heads, width].
+
+        `runs` are (first token, texts, tokens in each). `rough`: products of float32 are taken in bfloat16, where the
+        CPU multiplies it.
+        """
+        query = states[0]
+        _, heads, tokens, width = query.shape
+        output = torch.empty((tokens, heads, width), dtype=query.dtype)
+        strides = np.array([part.stride(axis) for part in states for axis in (2, 1)], dtype=np.int64)
+        places = np.array(runs, dtype=np.int64)
+        halves = _is_half(query)
+        failed = self._library.attention(
+            *(part.data_ptr() for part in (*states, output)), strides.ctypes.data, heads, width,
+            places.ctypes.data, len(places), scale, halves, (rough or halves) and self.has_pairs,
+        )  # fmt: skip
+        if failed:
+            raise MemoryError("no memory for the keys of a text")
+        return output
+
+
+def _or_null(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
+
+
+def _is_half(tensor: Tensor) -> bool:
+    return tensor.dtype == torch.bfloat16

@@ -1,0 +1,61 @@
+"""Whether this process has kernels, decided once, by trying them; and why not."""
+
+import platform
+from functools import cache
+
+import torch
+from torch.nn.functional import gelu, scaled_dot_product_attention
+
+from worker.engine.kernels.build import NotBuilt, built
+from worker.engine.kernels.calls import Kernels
+
+_TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 3e-2}
+
+
+def kernels() -> Kernels | None:
+    """The kernels, where this process computes with one thread, as they do."""
+    return _found()[0] if torch.get_num_threads() == 1 else None
+
+
+def why_none() -> str:
+    """Why there are none, in words; nothing where there are some."""
+    if torch.get_num_threads() != 1:
+        return "ours compute with one thread, and this process with several"
+    return _found()[1]
+
+
+@cache
+def _found() -> tuple[Kernels | None, str]:
+    if platform.machine() != "x86_64" or torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return None, "ours are for AVX-512, which this CPU does not have"
+    try:
+        made = Kernels(built())
+        problem = _problem(made)
+    except (NotBuilt, OSError) as cause:
+        return None, str(cause)
+    return (None, f"{problem} came out wrong when tried") if problem else (made, "")
+
+
+@torch.inference_mode()
+def _problem(made: Kernels) -> str:
+    """Which of them does not give what torch gives; on sizes that fill no vector."""
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(5, 37, generator=generator)
+    levels, scales = torch.empty(5, 37, dtype=torch.uint8), torch.full((5,), 2.0)
+    made.gelu_quantize(rows.clone(), scales, rows[0], levels)
+    wanted = gelu(rows * 2 + rows[0])
+    if ((levels.float() - 128) * scales[:, None] - wanted).abs().max() > 0.51 * scales.max():
+        return "GELU"
+    for dtype in (torch.float32, torch.bfloat16):
+        # 11 tokens twice, and one of 3; as networks hand them over, with two axes swapped.
+        states = [torch.randn(1, 25, 2, 48, generator=generator).to(dtype).transpose(1, 2) for _ in range(3)]
+        runs = [(0, 2, 11), (22, 1, 3)]
+        if not made.bears(states, runs):
+            continue
+        output = made.attention(states, runs, 0.2).transpose(0, 1)
+        for first, last in ((0, 11), (11, 22), (22, 25)):
+            q, k, v = (part[0, :, first:last].float() for part in states)
+            alone = scaled_dot_product_attention(q, k, v, scale=0.2)
+            if (output[:, first:last].float() - alone).abs().max() > _TOLERANCE[dtype]:
+                return f"attention in {dtype}"
+    return ""

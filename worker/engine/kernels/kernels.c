@@ -1,0 +1,402 @@
+/* What of a forward pass on a CPU is no matrix product, each in one pass over its numbers; for AVX-512.
+ *
+ * A number that is not finite makes what is computed from it not finite, and nothing else: every loop below is
+ * written so, and tests hold it to that. Nothing here keeps state; rows and texts do not depend on their neighbours.
+ */
+#include <immintrin.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define LANES 16
+
+typedef __m512 floats;
+
+INLINE __mmask16 first(long left) { return left >= LANES ? 0xffff : (__mmask16)((1u << left) - 1); }
+
+INLINE floats load_halves(const uint16_t *from, __mmask16 mask) {
+    __m512i wide = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
+/* Round to nearest, ties to even; a NaN keeps its upper bits, of which one is set. */
+INLINE __m256i to_halves(floats x) {
+#ifdef __AVX512BF16__
+    return (__m256i)_mm512_cvtneps_pbh(x);
+#else
+    __m512i bits = _mm512_castps_si512(x);
+    __m512i even = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(even, _mm512_set1_epi32(0x7fff)));
+    __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    rounded = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+#endif
+}
+
+INLINE floats load(const void *from, long at, int halves, __mmask16 mask) {
+    return halves ? load_halves((const uint16_t *)from + at, mask) : _mm512_maskz_loadu_ps(mask, (const float *)from + at);
+}
+
+INLINE void store(void *to, long at, int halves, __mmask16 mask, floats x) {
+    if (halves) _mm256_mask_storeu_epi16((uint16_t *)to + at, mask, to_halves(x));
+    else _mm512_mask_storeu_ps((float *)to + at, mask, x);
+}
+
+/* 2^x = 2^n 2^r, n the nearest integer, and Taylor's series of 2^r: to 2e-7 of it, or `rough`, to 5e-5. */
+INLINE floats power_of_two(floats x, int rough) {
+    floats n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    floats r = _mm512_sub_ps(x, n), p = _mm512_set1_ps(9.618129108e-3f);
+    if (!rough) {
+        p = _mm512_fmadd_ps(_mm512_set1_ps(1.540353039e-4f), r, _mm512_set1_ps(1.333355815e-3f));
+        p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(9.618129108e-3f));
+    }
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.550410866e-2f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.402265070e-1f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.931471806e-1f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    return _mm512_scalef_ps(p, n);
+}
+
+/* x (1 + erf(x / sqrt 2)) / 2; erf as the rational function of Eigen and XLA, to 4e-7 of it. */
+INLINE floats gelu_of(floats x) {
+    floats z = _mm512_mul_ps(x, _mm512_set1_ps(0.70710678118654752f));
+    /* Of two operands of which one is NaN, these give the second. */
+    z = _mm512_min_ps(_mm512_set1_ps(4.0f), _mm512_max_ps(_mm512_set1_ps(-4.0f), z));
+    floats s = _mm512_mul_ps(z, z);
+    floats p = _mm512_set1_ps(-2.72614225801306e-10f);
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(2.77068142495902e-08f));
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-2.10102402082508e-06f));
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-5.69250639462346e-05f));
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-7.34990630326855e-04f));
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-2.95459980854025e-03f));
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-1.60960333262415e-02f));
+    floats q = _mm512_set1_ps(-1.45660718464996e-05f);
+    q = _mm512_fmadd_ps(q, s, _mm512_set1_ps(-2.13374055278905e-04f));
+    q = _mm512_fmadd_ps(q, s, _mm512_set1_ps(-1.68282697438203e-03f));
+    q = _mm512_fmadd_ps(q, s, _mm512_set1_ps(-7.37332916720468e-03f));
+    q = _mm512_fmadd_ps(q, s, _mm512_set1_ps(-1.42647390514189e-02f));
+    floats half = _mm512_mul_ps(x, _mm512_set1_ps(0.5f));
+    return _mm512_fmadd_ps(half, _mm512_div_ps(_mm512_mul_ps(z, p), q), half);
+}
+
+/* The greatest of the absolute values, as bits: as integers, infinity is greater than any number, and NaN than that. */
+INLINE __m512i most_of(__m512i most, floats x) {
+    return _mm512_max_epi32(most, _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff)));
+}
+
+INLINE float scale_of(__m512i most) {
+    int32_t bits = _mm512_reduce_max_epi32(most);
+    float greatest;
+    memcpy(&greatest, &bits, sizeof greatest);
+    float scale = greatest / 127.0f;
+    return scale < 1e-30f ? 1e-30f : scale;
+}
+
+INLINE void levels_of(const float *row, long width, float scale, uint8_t *levels) {
+    floats inverse = _mm512_set1_ps(1.0f / scale);
+    for (long at = 0; at < width; at += LANES) {
+        __mmask16 mask = first(width - at);
+        __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(mask, row + at), inverse));
+        __m128i bytes = _mm_xor_si128(_mm512_cvtsepi32_epi8(whole), _mm_set1_epi8((char)0x80));
+        _mm_mask_storeu_epi8(levels + at, mask, bytes);
+    }
+}
+
+/* Each row as bytes around 128, and the scale of each row. */
+void quantize(const float *x, long rows, long width, uint8_t *levels, float *scales) {
+    for (long row = 0; row < rows; row++, x += width, levels += width) {
+        __m512i most = _mm512_setzero_si512();
+        for (long at = 0; at < width; at += LANES)
+            most = most_of(most, _mm512_maskz_loadu_ps(first(width - at), x + at));
+        levels_of(x, width, scales[row] = scale_of(most), levels);
+    }
+}
+
+/* Sums of products times the scale of their row, plus bias (or NULL). */
+void dequantize(const float *sums, long rows, long width, const float *scales, const float *bias, float *out) {
+    for (long row = 0; row < rows; row++, sums += width, out += width) {
+        floats scale = _mm512_set1_ps(scales[row]);
+        for (long at = 0; at < width; at += LANES) {
+            __mmask16 mask = first(width - at);
+            floats y = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, sums + at), scale);
+            if (bias) y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, bias + at));
+            _mm512_mask_storeu_ps(out + at, mask, y);
+        }
+    }
+}
+
+/* The same, then GELU, then `quantize`; the sums are written over. `scales` are read, and written anew. */
+void gelu_quantize(float *sums, long rows, long width, float *scales, const float *bias, uint8_t *levels) {
+    for (long row = 0; row < rows; row++, sums += width, levels += width) {
+        floats scale = _mm512_set1_ps(scales[row]);
+        __m512i most = _mm512_setzero_si512();
+        for (long at = 0; at < width; at += LANES) {
+            __mmask16 mask = first(width - at);
+            floats y = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, sums + at), scale);
+            if (bias) y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, bias + at));
+            y = gelu_of(y);
+            most = most_of(most, y);
+            _mm512_mask_storeu_ps(sums + at, mask, y);
+        }
+        levels_of(sums, width, scales[row] = scale_of(most), levels);
+    }
+}
+
+/* GELU of `count` numbers; `halves`: they are bfloat16. */
+void gelu(const void *x, void *out, long count, int halves) {
+    for (long at = 0; at < count; at += LANES) {
+        __mmask16 mask = first(count - at);
+        store(out, at, halves, mask, gelu_of(load(x, at, halves, mask)));
+    }
+}
+
+/* (x - mean) / sqrt(variance + epsilon) of each row, times weight, plus bias: numbers all of one kind. */
+void layer_norm(const void *x, void *out, long rows, long width, const void *weight, const void *bias, float epsilon,
+                int halves) {
+    for (long row = 0, start = 0; row < rows; row++, start += width) {
+        floats sum = _mm512_setzero_ps(), squares = _mm512_setzero_ps();
+        for (long at = 0; at < width; at += LANES)
+            sum = _mm512_add_ps(sum, load(x, start + at, halves, first(width - at)));
+        floats mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / (float)width);
+        for (long at = 0; at < width; at += LANES) {
+            __mmask16 mask = first(width - at);
+            floats off = _mm512_maskz_sub_ps(mask, load(x, start + at, halves, mask), mean);
+            squares = _mm512_fmadd_ps(off, off, squares);
+        }
+        float variance = _mm512_reduce_add_ps(squares) / (float)width;
+        floats scale = _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_sqrt_ps(_mm512_set1_ps(variance + epsilon)));
+        for (long at = 0; at < width; at += LANES) {
+            __mmask16 mask = first(width - at);
+            floats unit = _mm512_mul_ps(_mm512_sub_ps(load(x, start + at, halves, mask), mean), scale);
+            store(out, start + at, halves, mask, _mm512_fmadd_ps(unit, load(weight, at, halves, mask), load(bias, at, halves, mask)));
+        }
+    }
+}
+
+/* ---- attention inside each of many texts ---------------------------------------------------------------------- */
+
+#define ROWS 8
+
+/* Where [tokens, heads, width] lies: numbers from token to token, and from head to head. */
+typedef struct { const void *at; long token, head; } states;
+
+typedef struct {
+    long length, padded, width, columns, words; /* padded, columns: length, width up to whole vectors; words: in a row of keys */
+    int halves_in, pairs;              /* numbers are bfloat16; products take pairs of bfloat16 */
+    float scale;
+    uint32_t *keys, *values, *query, *shares; /* keys [words, padded], values [padded or half of it, columns] */
+    float *scores;                            /* [ROWS, padded] */
+} text;
+
+INLINE const void *row_of(const states *s, long token, long head, int halves) {
+    long at = token * s->token + head * s->head;
+    return halves ? (const void *)((const uint16_t *)s->at + at) : (const void *)((const float *)s->at + at);
+}
+
+INLINE __m512i pair(__m256i low, __m256i high) {
+    return _mm512_or_si512(_mm512_cvtepu16_epi32(low), _mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16));
+}
+
+/* 16 x 16 words, rows to columns. */
+INLINE void transpose(__m512i r[LANES]) {
+    __m512i t[LANES];
+    for (int i = 0; i < LANES; i += 2) {
+        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < LANES; i += 4) {
+        r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+        r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+        r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+        r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    for (int i = 0; i < 4; i++) {
+        t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
+        t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
+        t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
+        t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
+    }
+    for (int i = 0; i < 4; i++) {
+        r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+        r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+        r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
+        r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
+    }
+}
+
+/* 16 words of a row, from word `at` on: floats, or pairs of neighbours in bfloat16. */
+INLINE __m512i words_of(const void *row, long at, long words, int halves_in, int pairs) {
+    __mmask16 mask = first(words - at);
+    if (!pairs || halves_in) return _mm512_maskz_loadu_epi32(mask, (const uint32_t *)row + at);
+    long left = 2 * (words - at);
+    const float *from = (const float *)row + 2 * at;
+    __m256i low = to_halves(_mm512_maskz_loadu_ps(first(left), from));
+    __m256i high = left > LANES ? to_halves(_mm512_maskz_loadu_ps(first(left - LANES), from + LANES)) : _mm256_setzero_si256();
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+INLINE void pack_keys(const text *t, const states *k, long token, long head) {
+    for (long at = 0; at < t->words; at += LANES)
+        for (long j = 0; j < t->padded; j += LANES) {
+            __m512i block[LANES];
+            for (long i = 0; i < LANES; i++)
+                block[i] = j + i < t->length ? words_of(row_of(k, token + j + i, head, t->halves_in), at, t->words, t->halves_in, t->pairs)
+                                             : _mm512_setzero_si512();
+            transpose(block);
+            for (long i = 0; i < LANES && at + i < t->words; i++)
+                _mm512_store_si512(t->keys + (at + i) * t->padded + j, block[i]);
+        }
+}
+
+INLINE __m256i halves_at(const text *t, const states *v, long token, long head, long at) {
+    const void *row = row_of(v, token, head, t->halves_in);
+    __mmask16 mask = first(t->width - at);
+    return t->halves_in ? _mm256_maskz_loadu_epi16(mask, (const uint16_t *)row + at)
+                        : to_halves(_mm512_maskz_loadu_ps(mask, (const float *)row + at));
+}
+
+/* Pairs are of one number of two neighbouring tokens, so that a product takes two tokens at once. */
+INLINE void pack_values(const text *t, const states *v, long token, long head) {
+    if (!t->pairs) {
+        for (long j = 0; j < t->length; j++)
+            for (long at = 0; at < t->width; at += LANES)
+                _mm512_store_ps((float *)t->values + j * t->columns + at,
+                                load(row_of(v, token + j, head, t->halves_in), at, t->halves_in, first(t->width - at)));
+        return;
+    }
+    for (long j = 0; j < t->length; j += 2)
+        for (long at = 0; at < t->width; at += LANES) {
+            __m256i low = halves_at(t, v, token + j, head, at);
+            __m256i high = j + 1 < t->length ? halves_at(t, v, token + j + 1, head, at) : _mm256_setzero_si256();
+            _mm512_store_si512(t->values + j / 2 * t->columns + at, pair(low, high));
+        }
+}
+
+INLINE floats multiply_add(floats sum, __m512i a, __m512i b, int pairs) {
+#ifdef __AVX512BF16__
+    if (pairs) return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+#endif
+    return _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sum);
+}
+
+/* out[r, 0:16 n] = sum over `steps` of left[r, step] times right[step, 0:16 n], words or pairs in each place. */
+INLINE void block(const int rows, const int n, const text *t, const uint32_t *left, long left_row, const uint32_t *right,
+                  long right_row, long steps, floats sums[ROWS][2]) {
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < n; c++) sums[r][c] = _mm512_setzero_ps();
+    for (long step = 0; step < steps; step++) {
+        __m512i columns[2];
+        for (int c = 0; c < n; c++) columns[c] = _mm512_load_si512(right + step * right_row + c * LANES);
+        for (int r = 0; r < rows; r++) {
+            __m512i one = _mm512_set1_epi32((int)left[r * left_row + step]);
+            for (int c = 0; c < n; c++) sums[r][c] = multiply_add(sums[r][c], one, columns[c], t->pairs);
+        }
+    }
+}
+
+INLINE void score(const int rows, const int n, const text *t, long j) {
+    floats sums[ROWS][2];
+    block(rows, n, t, t->query, t->words, t->keys + j, t->padded, t->words, sums);
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < n; c++) _mm512_store_ps(t->scores + r * t->padded + j + c * LANES, sums[r][c]);
+}
+
+/* exp(scale (score - greatest)) in place of the scores; gives their sum. */
+INLINE float share(const text *t, int r) {
+    float *row = t->scores + r * t->padded;
+    uint16_t *pairs = (uint16_t *)t->shares + r * t->padded;
+    floats most = _mm512_set1_ps(-__FLT_MAX__), sum = _mm512_setzero_ps();
+    for (long j = 0; j < t->length; j += LANES)
+        most = _mm512_mask_max_ps(most, first(t->length - j), most, _mm512_load_ps(row + j));
+    floats scale = _mm512_set1_ps(t->scale * 1.44269504088896341f); /* e^x = 2^(x log2 e) */
+    floats greatest = _mm512_mul_ps(_mm512_set1_ps(_mm512_reduce_max_ps(most)), scale);
+    for (long j = 0; j < t->length; j += LANES) {
+        floats p = power_of_two(_mm512_fmsub_ps(_mm512_load_ps(row + j), scale, greatest), t->pairs);
+        p = _mm512_maskz_mov_ps(first(t->length - j), p);
+        sum = _mm512_add_ps(sum, p);
+        if (t->pairs) _mm256_store_si256((__m256i *)(pairs + j), to_halves(p));
+        else _mm512_store_ps(row + j, p);
+    }
+    return _mm512_reduce_add_ps(sum);
+}
+
+INLINE void mix(const int rows, const int n, const text *t, long at, const float *sums, void *out, long out_row) {
+    floats mixed[ROWS][2];
+    const uint32_t *left = t->pairs ? t->shares : (const uint32_t *)t->scores;
+    long left_row = t->pairs ? t->padded / 2 : t->padded, steps = t->pairs ? (t->length + 1) / 2 : t->length;
+    block(rows, n, t, left, left_row, t->values + at, t->columns, steps, mixed);
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < n; c++)
+            store(out, r * out_row + at + c * LANES, t->halves_in, first(t->width - at - c * LANES),
+                  _mm512_div_ps(mixed[r][c], _mm512_set1_ps(sums[r])));
+}
+
+INLINE void some_rows(const int rows, const text *t, const states *q, long token, long head, void *out, long out_row) {
+    float sums[ROWS];
+    for (int r = 0; r < rows; r++)
+        for (long at = 0; at < t->words; at += LANES)
+            _mm512_mask_storeu_epi32(t->query + r * t->words + at, first(t->words - at),
+                                     words_of(row_of(q, token + r, head, t->halves_in), at, t->words, t->halves_in, t->pairs));
+    long j = 0;
+    for (; j + 2 * LANES <= t->padded; j += 2 * LANES) score(rows, 2, t, j);
+    if (j < t->padded) score(rows, 1, t, j);
+    for (int r = 0; r < rows; r++) sums[r] = share(t, r);
+    long at = 0;
+    for (; at + 2 * LANES <= t->columns; at += 2 * LANES) mix(rows, 2, t, at, sums, out, out_row);
+    if (at < t->columns) mix(rows, 1, t, at, sums, out, out_row);
+}
+
+INLINE void one_head(const text *t, const states s[3], long token, long head, char *out, long out_row) {
+    long size = t->halves_in ? 2 : 4, i = 0;
+    pack_keys(t, &s[1], token, head);
+    pack_values(t, &s[2], token, head);
+    for (; i + ROWS <= t->length; i += ROWS) some_rows(ROWS, t, &s[0], token + i, head, out + i * out_row * size, out_row);
+    for (; i + 3 <= t->length; i += 3) some_rows(3, t, &s[0], token + i, head, out + i * out_row * size, out_row);
+    for (; i < t->length; i++) some_rows(1, t, &s[0], token + i, head, out + i * out_row * size, out_row);
+}
+
+/* Two copies of everything below, so that what is known of the numbers is known to the compiler. */
+INLINE void all_texts(const states s[3], char *out, long heads, const long *runs, long count, text t) {
+    long size = t.halves_in ? 2 : 4, out_row = heads * t.width;
+    for (long run = 0; run < count; run++) {
+        long token = runs[3 * run], texts = runs[3 * run + 1];
+        t.length = runs[3 * run + 2];
+        t.padded = (t.length + LANES - 1) / LANES * LANES;
+        for (long one = 0; one < texts; one++, token += t.length)
+            for (long head = 0; head < heads; head++)
+                one_head(&t, s, token, head, out + (token * out_row + head * t.width) * size, out_row);
+    }
+}
+
+/* Softmax(scale Q K') V inside each text: `runs` are (first token, texts, tokens in each). `strides` are those of
+ * query, key and value, from token to token and from head to head. `width` is even. Gives [tokens, heads, width]. Products take pairs of bfloat16 where `pairs` is set, or the numbers are bfloat16 and the CPU has them.
+ * Returns 0, or 1 where there is no memory. */
+int attention(const void *q, const void *k, const void *v, void *out, const long *strides, long heads, long width,
+              const long *runs, long count, float scale, int halves_in, int pairs) {
+    long longest = LANES;
+    for (long run = 0; run < count; run++) longest = runs[3 * run + 2] > longest ? runs[3 * run + 2] : longest;
+    longest = (longest + LANES - 1) / LANES * LANES;
+    long columns = (width + LANES - 1) / LANES * LANES;
+    size_t each = (size_t)longest * columns, left = (size_t)ROWS * longest, query = (size_t)ROWS * columns;
+    uint32_t *memory = aligned_alloc(64, 4 * (2 * each + 2 * left + query));
+    if (!memory) return 1;
+    states s[3] = {{q, strides[0], strides[1]}, {k, strides[2], strides[3]}, {v, strides[4], strides[5]}};
+    text t = {.width = width, .columns = columns, .scale = scale, .keys = memory, .values = memory + each, .shares = memory + 2 * each,
+              .scores = (float *)(memory + 2 * each + left), .query = memory + 2 * each + 2 * left};
+    t.words = pairs ? width / 2 : width, t.halves_in = halves_in, t.pairs = pairs;
+    if (halves_in && pairs) t.halves_in = 1, t.pairs = 1, all_texts(s, out, heads, runs, count, t);
+    else if (pairs) t.halves_in = 0, t.pairs = 1, all_texts(s, out, heads, runs, count, t);
+    else t.halves_in = 0, t.pairs = 0, all_texts(s, out, heads, runs, count, t);
+    free(memory);
+    return 0;
+}
+
+/* Whether products take pairs of bfloat16 here. */
+int has_pairs(void) {
+#ifdef __AVX512BF16__
+    return 1;
+#else
+    return 0;
+#endif
+}
