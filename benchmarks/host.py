@@ -4,8 +4,9 @@
 
 Everything of a worker is real (Redis, ledger, payloads, tokenizer, batches, parts on the disk) but the network, which
 gives vectors that were made beforehand. The share says how much of its tokenizer's speed a host keeps, and so how
-many GPUs it can feed. The producer and Redis are processes of their own and do not count. The last line of stdout is
-one JSON object.
+many GPUs it can feed. The producer and Redis are processes of their own and do not count: they run on another core,
+where there is one, since each turn of theirs on the worker's would cost it what it has in its caches. The last line
+of stdout is one JSON object.
 """
 
 import argparse
@@ -140,9 +141,11 @@ def worker_seconds(embedder: Embedder, texts: Any) -> tuple[float, dict[str, flo
         pq.write_table(texts, folder / "corpus.parquet")
         (folder / "redis").mkdir()
         server = RedisServer(folder / "redis")
-        server.start()
+        with machine.elsewhere():
+            server.start()
         try:
-            producer = _embed(folder, server.url)
+            with machine.elsewhere():
+                producer = _embed(folder, server.url)
             spent = _work(server.url, free, folder, until=producer)
             _, said = producer.communicate()
             if producer.returncode:

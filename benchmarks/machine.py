@@ -3,6 +3,8 @@
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -44,6 +46,17 @@ def one_core() -> int:
     (core,) = last_cores(1)
     os.environ.update(OMP_NUM_THREADS="1", RAYON_NUM_THREADS="1", MKL_NUM_THREADS="1", HF_HUB_OFFLINE="1")
     return core
+
+
+@contextmanager
+def elsewhere() -> Iterator[None]:
+    """What is started inside runs on the cores that this thread is not bound to, where there are any."""
+    mine, all_ = os.sched_getaffinity(0), set(range(os.cpu_count() or 1))
+    os.sched_setaffinity(0, all_ - mine or mine)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, mine)
 
 
 def last_cores(number: int) -> list[int]:

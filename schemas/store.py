@@ -54,6 +54,14 @@ def stored(vectors: Vectors, store: Store, ranges: Ranges | None) -> Vectors | C
     return codes(vectors, store, ranges) if store in CALIBRATED + PACKED else rounded(vectors, store)
 
 
+def not_finite(vectors: Vectors) -> npt.NDArray[np.intp]:
+    """Which rows have NaN or infinity. One product tells where none has, which is nearly always."""
+    flat = vectors.reshape(-1)
+    if np.isfinite(np.dot(flat, flat)):
+        return np.zeros(0, dtype=np.intp)
+    return np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+
+
 def rounded(vectors: Vectors, store: Store) -> Vectors:
     """The nearest values that the stored precision has; still float32, so every reader can read them."""
     if store == "float16":

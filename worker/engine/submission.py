@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from schemas.receipt import FILLS
+from schemas.store import not_finite
 from worker.engine.tokens import Ids, Index, Offsets, Tokens, Vectors, offsets_of
 
 _EMPTY = "the text has no token"
@@ -70,10 +71,9 @@ class Submission:
     def receive(self, rows: Index, vectors: Vectors, work: Work) -> None:
         """Take the vectors of some rows."""
         self._vectors[rows] = vectors
-        finite = np.isfinite(vectors).all(axis=1)
-        if not finite.all():
-            self._vectors[rows[~finite]] = 0
-            self._failures.update((int(row), _NOT_FINITE) for row in rows[~finite])
+        bad = rows[not_finite(vectors)]
+        self._vectors[bad] = 0
+        self._failures.update((int(row), _NOT_FINITE) for row in bad)
         self._missing -= len(rows)
         self._work = self._work.plus(work)
 

@@ -48,9 +48,10 @@ class Tokens:
 
     def take(self, rows: Index) -> tuple[Ids, Offsets]:
         """The ids of some texts, in that order, flat again; and where each begins and ends."""
-        lengths = self.lengths[rows]
-        offsets = offsets_of(lengths)
-        return self.ids[np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)], offsets
+        begins, ends = self.offsets[rows], self.offsets[rows + 1]
+        # A slice a text is faster than an index for each token, even for texts of 20 tokens.
+        texts = [self.ids[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+        return np.concatenate(texts or [self.ids[:0]]), offsets_of(ends - begins)
 
 
 def joined(pieces: list[Tokens]) -> Tokens:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from schemas.arrow import ERRORS_SCHEMA, is_chunked, kept_fields, part_schema
 from schemas.run import RunRecord
-from schemas.store import Vectors, rounded
+from schemas.store import Vectors, not_finite, rounded
 from schemas.text import text_hash
 from worker.output.vectors import stored_column
 
@@ -80,8 +80,8 @@ def build_part(payload: pa.Table, encoded: Encoded, record: RunRecord) -> Part:
 
 
 def _not_finite(vectors: Vectors) -> dict[int, Failure]:
-    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-    return {int(index): Failure("not_finite", "the model gave a vector with NaN or infinity") for index in bad}
+    failure = Failure("not_finite", "the model gave a vector with NaN or infinity")
+    return {int(index): failure for index in not_finite(vectors)}
 
 
 def _problems(payload: pa.Table) -> pa.Table:
