@@ -15,6 +15,8 @@ typedef __m512 floats;
 
 INLINE __mmask16 first(long left) { return left >= LANES ? 0xffff : (__mmask16)((1u << left) - 1); }
 
+INLINE long whole(long numbers) { return (numbers + LANES - 1) / LANES * LANES; }
+
 INLINE floats load_halves(const uint16_t *from, __mmask16 mask) {
     __m512i wide = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
@@ -35,7 +37,8 @@ INLINE __m256i to_halves(floats x) {
 }
 
 INLINE floats load(const void *from, long at, int halves, __mmask16 mask) {
-    return halves ? load_halves((const uint16_t *)from + at, mask) : _mm512_maskz_loadu_ps(mask, (const float *)from + at);
+    if (halves) return load_halves((const uint16_t *)from + at, mask);
+    return _mm512_maskz_loadu_ps(mask, (const float *)from + at);
 }
 
 INLINE void store(void *to, long at, int halves, __mmask16 mask, floats x) {
@@ -169,7 +172,8 @@ void layer_norm(const void *x, void *out, long rows, long width, const void *wei
         for (long at = 0; at < width; at += LANES) {
             __mmask16 mask = first(width - at);
             floats unit = _mm512_mul_ps(_mm512_sub_ps(load(x, start + at, halves, mask), mean), scale);
-            store(out, start + at, halves, mask, _mm512_fmadd_ps(unit, load(weight, at, halves, mask), load(bias, at, halves, mask)));
+            floats scaled = _mm512_mul_ps(unit, load(weight, at, halves, mask));
+            store(out, start + at, halves, mask, _mm512_add_ps(scaled, load(bias, at, halves, mask)));
         }
     }
 }
@@ -182,8 +186,9 @@ void layer_norm(const void *x, void *out, long rows, long width, const void *wei
 typedef struct { const void *at; long token, head; } states;
 
 typedef struct {
-    long length, padded, width, columns, words; /* padded, columns: length, width up to whole vectors; words: in a row of keys */
-    int halves_in, pairs;              /* numbers are bfloat16; products take pairs of bfloat16 */
+    long length, width;
+    long padded, columns, words; /* length and width up to whole vectors; words of 32 bits in a row of keys */
+    int halves_in, pairs;        /* numbers are bfloat16; products take pairs of bfloat16 */
     float scale;
     uint32_t *keys, *values, *query, *shares; /* keys [words, padded], values [padded or half of it, columns] */
     float *scores;                            /* [ROWS, padded] */
@@ -225,14 +230,15 @@ INLINE void transpose(__m512i r[LANES]) {
     }
 }
 
-/* 16 words of a row, from word `at` on: floats, or pairs of neighbours in bfloat16. */
-INLINE __m512i words_of(const void *row, long at, long words, int halves_in, int pairs) {
-    __mmask16 mask = first(words - at);
-    if (!pairs || halves_in) return _mm512_maskz_loadu_epi32(mask, (const uint32_t *)row + at);
-    long left = 2 * (words - at);
+/* 16 words of a token's row, from word `at` on: floats, or pairs of neighbours in bfloat16. */
+INLINE __m512i words_of(const text *t, const states *s, long token, long head, long at) {
+    const void *row = row_of(s, token, head, t->halves_in);
+    if (!t->pairs || t->halves_in) return _mm512_maskz_loadu_epi32(first(t->words - at), (const uint32_t *)row + at);
+    long left = 2 * (t->words - at);
     const float *from = (const float *)row + 2 * at;
     __m256i low = to_halves(_mm512_maskz_loadu_ps(first(left), from));
-    __m256i high = left > LANES ? to_halves(_mm512_maskz_loadu_ps(first(left - LANES), from + LANES)) : _mm256_setzero_si256();
+    __m256i high = _mm256_setzero_si256();
+    if (left > LANES) high = to_halves(_mm512_maskz_loadu_ps(first(left - LANES), from + LANES));
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
@@ -241,8 +247,7 @@ INLINE void pack_keys(const text *t, const states *k, long token, long head) {
         for (long j = 0; j < t->padded; j += LANES) {
             __m512i block[LANES];
             for (long i = 0; i < LANES; i++)
-                block[i] = j + i < t->length ? words_of(row_of(k, token + j + i, head, t->halves_in), at, t->words, t->halves_in, t->pairs)
-                                             : _mm512_setzero_si512();
+                block[i] = j + i < t->length ? words_of(t, k, token + j + i, head, at) : _mm512_setzero_si512();
             transpose(block);
             for (long i = 0; i < LANES && at + i < t->words; i++)
                 _mm512_store_si512(t->keys + (at + i) * t->padded + j, block[i]);
@@ -261,14 +266,14 @@ INLINE void pack_values(const text *t, const states *v, long token, long head) {
     if (!t->pairs) {
         for (long j = 0; j < t->length; j++)
             for (long at = 0; at < t->width; at += LANES)
-                _mm512_store_ps((float *)t->values + j * t->columns + at,
-                                load(row_of(v, token + j, head, t->halves_in), at, t->halves_in, first(t->width - at)));
+                _mm512_store_si512(t->values + j * t->columns + at, words_of(t, v, token + j, head, at));
         return;
     }
     for (long j = 0; j < t->length; j += 2)
         for (long at = 0; at < t->width; at += LANES) {
             __m256i low = halves_at(t, v, token + j, head, at);
-            __m256i high = j + 1 < t->length ? halves_at(t, v, token + j + 1, head, at) : _mm256_setzero_si256();
+            __m256i high = _mm256_setzero_si256();
+            if (j + 1 < t->length) high = halves_at(t, v, token + j + 1, head, at);
             _mm512_store_si512(t->values + j / 2 * t->columns + at, pair(low, high));
         }
 }
@@ -281,8 +286,8 @@ INLINE floats multiply_add(floats sum, __m512i a, __m512i b, int pairs) {
 }
 
 /* out[r, 0:16 n] = sum over `steps` of left[r, step] times right[step, 0:16 n], words or pairs in each place. */
-INLINE void block(const int rows, const int n, const text *t, const uint32_t *left, long left_row, const uint32_t *right,
-                  long right_row, long steps, floats sums[ROWS][2]) {
+INLINE void block(const int rows, const int n, const text *t, const uint32_t *left, long left_row,
+                  const uint32_t *right, long right_row, long steps, floats sums[ROWS][2]) {
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < n; c++) sums[r][c] = _mm512_setzero_ps();
     for (long step = 0; step < steps; step++) {
@@ -337,7 +342,7 @@ INLINE void some_rows(const int rows, const text *t, const states *q, long token
     for (int r = 0; r < rows; r++)
         for (long at = 0; at < t->words; at += LANES)
             _mm512_mask_storeu_epi32(t->query + r * t->words + at, first(t->words - at),
-                                     words_of(row_of(q, token + r, head, t->halves_in), at, t->words, t->halves_in, t->pairs));
+                                     words_of(t, q, token + r, head, at));
     long j = 0;
     for (; j + 2 * LANES <= t->padded; j += 2 * LANES) score(rows, 2, t, j);
     if (j < t->padded) score(rows, 1, t, j);
@@ -348,21 +353,23 @@ INLINE void some_rows(const int rows, const text *t, const states *q, long token
 }
 
 INLINE void one_head(const text *t, const states s[3], long token, long head, char *out, long out_row) {
-    long size = t->halves_in ? 2 : 4, i = 0;
+    long row = out_row * (t->halves_in ? 2 : 4), i = 0;
     pack_keys(t, &s[1], token, head);
     pack_values(t, &s[2], token, head);
-    for (; i + ROWS <= t->length; i += ROWS) some_rows(ROWS, t, &s[0], token + i, head, out + i * out_row * size, out_row);
-    for (; i + 3 <= t->length; i += 3) some_rows(3, t, &s[0], token + i, head, out + i * out_row * size, out_row);
-    for (; i < t->length; i++) some_rows(1, t, &s[0], token + i, head, out + i * out_row * size, out_row);
+    for (; i + ROWS <= t->length; i += ROWS) some_rows(ROWS, t, &s[0], token + i, head, out + i * row, out_row);
+    for (; i + 3 <= t->length; i += 3) some_rows(3, t, &s[0], token + i, head, out + i * row, out_row);
+    for (; i < t->length; i++) some_rows(1, t, &s[0], token + i, head, out + i * row, out_row);
 }
 
-/* Two copies of everything below, so that what is known of the numbers is known to the compiler. */
-INLINE void all_texts(const states s[3], char *out, long heads, const long *runs, long count, text t) {
-    long size = t.halves_in ? 2 : 4, out_row = heads * t.width;
+/* `halves_in` and `pairs` are constants where this is called, and so in all that it calls. */
+INLINE void all_texts(const int halves_in, const int pairs, text t, const states s[3], char *out, long heads,
+                      const long *runs, long count) {
+    long out_row = heads * t.width, size = halves_in ? 2 : 4;
+    t.halves_in = halves_in, t.pairs = pairs, t.words = pairs ? t.width / 2 : t.width;
     for (long run = 0; run < count; run++) {
         long token = runs[3 * run], texts = runs[3 * run + 1];
         t.length = runs[3 * run + 2];
-        t.padded = (t.length + LANES - 1) / LANES * LANES;
+        t.padded = whole(t.length);
         for (long one = 0; one < texts; one++, token += t.length)
             for (long head = 0; head < heads; head++)
                 one_head(&t, s, token, head, out + (token * out_row + head * t.width) * size, out_row);
@@ -370,24 +377,23 @@ INLINE void all_texts(const states s[3], char *out, long heads, const long *runs
 }
 
 /* Softmax(scale Q K') V inside each text: `runs` are (first token, texts, tokens in each). `strides` are those of
- * query, key and value, from token to token and from head to head. `width` is even. Gives [tokens, heads, width]. Products take pairs of bfloat16 where `pairs` is set, or the numbers are bfloat16 and the CPU has them.
+ * query, key and value, from token to token and from head to head. `width` is even. Gives [tokens, heads, width].
+ * `halves_in`: numbers are bfloat16, which asks for `pairs`: products take two neighbours in bfloat16 at once.
  * Returns 0, or 1 where there is no memory. */
 int attention(const void *q, const void *k, const void *v, void *out, const long *strides, long heads, long width,
               const long *runs, long count, float scale, int halves_in, int pairs) {
-    long longest = LANES;
+    long longest = LANES, columns = whole(width);
     for (long run = 0; run < count; run++) longest = runs[3 * run + 2] > longest ? runs[3 * run + 2] : longest;
-    longest = (longest + LANES - 1) / LANES * LANES;
-    long columns = (width + LANES - 1) / LANES * LANES;
-    size_t each = (size_t)longest * columns, left = (size_t)ROWS * longest, query = (size_t)ROWS * columns;
-    uint32_t *memory = aligned_alloc(64, 4 * (2 * each + 2 * left + query));
+    size_t each = (size_t)whole(longest) * columns, left = (size_t)ROWS * whole(longest);
+    uint32_t *memory = aligned_alloc(64, 4 * (2 * each + 2 * left + (size_t)ROWS * columns));
     if (!memory) return 1;
     states s[3] = {{q, strides[0], strides[1]}, {k, strides[2], strides[3]}, {v, strides[4], strides[5]}};
-    text t = {.width = width, .columns = columns, .scale = scale, .keys = memory, .values = memory + each, .shares = memory + 2 * each,
-              .scores = (float *)(memory + 2 * each + left), .query = memory + 2 * each + 2 * left};
-    t.words = pairs ? width / 2 : width, t.halves_in = halves_in, t.pairs = pairs;
-    if (halves_in && pairs) t.halves_in = 1, t.pairs = 1, all_texts(s, out, heads, runs, count, t);
-    else if (pairs) t.halves_in = 0, t.pairs = 1, all_texts(s, out, heads, runs, count, t);
-    else t.halves_in = 0, t.pairs = 0, all_texts(s, out, heads, runs, count, t);
+    text t = {.width = width, .columns = columns, .scale = scale, .keys = memory, .values = memory + each,
+              .shares = memory + 2 * each, .scores = (float *)(memory + 2 * each + left),
+              .query = memory + 2 * each + 2 * left};
+    if (halves_in) all_texts(1, 1, t, s, out, heads, runs, count);
+    else if (pairs) all_texts(0, 1, t, s, out, heads, runs, count);
+    else all_texts(0, 0, t, s, out, heads, runs, count);
     free(memory);
     return 0;
 }
