@@ -59,7 +59,8 @@ class Result(Record):
         )
         if self.batches:
             lines.append(
-                f"  {self.batches:,} batches of {self.batch_tokens:,.0f} tokens, {self.batch_spread:.0%} uneven; "
+                f"  {_counted(self.batches, 'batch', 'batches')} of {self.batch_tokens:,.0f} tokens, "
+                f"{self.batch_spread:.0%} uneven; "
                 f"{self.padding - 1:.1%} padding"
             )
         return [*lines, *self._losses()]
@@ -75,5 +76,5 @@ class Result(Record):
         return lines
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def _counted(number: int, noun: str, several: str | None = None) -> str:
+    return f"{number:,} {noun if number == 1 else several or noun + 's'}"

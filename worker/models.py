@@ -58,4 +58,5 @@ def _way(facts: dict[str, Any]) -> str:
         facts["forward"],
         f"{facts['token_budget']:,} tokens a batch",
     ]
-    return ", ".join([*told, *(facts[name] for name in ("budget", "kernels", "lane", "reason") if name in facts)])
+    told += [f"kernels {facts['kernels']}"] if "kernels" in facts else []
+    return ", ".join([*told, *(facts[name] for name in ("budget", "lane", "reason") if name in facts)])

@@ -72,7 +72,7 @@ class Net(nn.Module):
 
 def network(model):
     return SimpleNamespace(
-        model=model, features=torch.inference_mode()(lambda states: SimpleNamespace(states=model(states)))
+        model=model, features=torch.inference_mode()(lambda states: SimpleNamespace(outcome=model(states)))
     )
 
 
@@ -91,10 +91,10 @@ def test_found_only_where_nothing_else_lies_between(model, found):
     torch.manual_seed(1)
     trial = torch.randn(40, 24)
     there = network(model)
-    before = there.features(trial).states
+    before = there.features(trial).outcome
     joined(there, [trial])
     assert any(isinstance(module, Int8FeedForward) for module in model.modules()) == found
-    after = there.features(trial).states
+    after = there.features(trial).outcome
     assert (after - before).norm() <= 5e-3 * before.norm()
     if not found:
         assert torch.equal(after, before)

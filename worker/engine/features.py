@@ -34,6 +34,11 @@ class Features:
         return self.tokens
 
     @property
+    def outcome(self) -> Tensor:
+        """What there is of the two: the tokens' vectors, or else the sentences'."""
+        return self.vectors if self.tokens is None else self.tokens
+
+    @property
     def vectors(self) -> Tensor:
         """The sentences' vectors, of a batch that has them already."""
         assert self.sentence is not None

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from worker.engine.features import Features
 from worker.engine.forward import Network
 from worker.engine.int8 import Int8FeedForward, Int8Linear
 from worker.engine.kernel_layers import is_gelu
@@ -45,15 +44,15 @@ def joined(network: Network, trial: Any) -> None:
             places |= {pair.up: nn.Identity(), pair.between: nn.Identity(), pair.down: one}
     put(network.model, places)
     try:
-        same = apart(network.features(*trial).states, before.states) <= _SAME_AT_THE_END
+        same = apart(network.features(*trial).outcome, before) <= _SAME_AT_THE_END
     except Exception:  # what lay between is wanted elsewhere, too
         same = False
     if not same:
         put(network.model, {new: old for old, new in places.items()})
 
 
-def _watched(network: Network, trial: Any) -> tuple[list[_Pair], Features]:
-    """Which module reads what an integer layer gave, and which integer layer reads what that gave."""
+def _watched(network: Network, trial: Any) -> tuple[list[_Pair], Tensor]:
+    """Which module reads what an integer layer gave, and which integer layer reads what that gave; and the outcome."""
     seen: dict[int, tuple[Tensor, list[tuple[nn.Module, Tensor]]]] = {}  # by the tensor's id, while it is kept here
     pairs: list[_Pair] = []
 
@@ -68,7 +67,7 @@ def _watched(network: Network, trial: Any) -> tuple[list[_Pair], Features]:
     watched = [module for module in network.model.modules() if isinstance(module, Int8Linear) or is_gelu(module)]
     hooks = [module.register_forward_hook(watch) for module in watched]
     try:
-        return pairs, network.features(*trial)
+        return pairs, network.features(*trial).outcome
     finally:
         for hook in hooks:
             hook.remove()

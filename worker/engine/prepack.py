@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from schemas.spec import Spec
 from worker.engine.device import computes_bfloat16
-from worker.engine.features import Features
 from worker.engine.forward import Network
 from worker.engine.layers import plain_linears, put
 from worker.engine.trial import apart, sequences, tolerance, vocabulary_of
@@ -47,7 +46,7 @@ def prepacked(network: Network, spec: Spec) -> Network:
     try:
         new: list[nn.Module] = [PackedLinear(linear) for linear in old]
         put(network.model, dict(zip(old, new, strict=True)))
-        problem = _compare(before, network.features(*trial))
+        problem = _compare(before.outcome, network.features(*trial).outcome)
     except Exception as cause:  # whatever a network's own code does with a layer's weight
         problem = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
     if not problem:
@@ -65,7 +64,6 @@ def gains(device: torch.device, dtype: torch.dtype) -> bool:
     return dtype == torch.float32 and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
-def _compare(before: Features, after: Features) -> str:
-    old, new = ((f.tokens if f.tokens is not None else f.vectors) for f in (before, after))
+def _compare(old: Tensor, new: Tensor) -> str:
     worst = apart(new, old)
     return "" if worst <= tolerance(old.dtype) else f"its outputs differ by {worst:.1e}"
