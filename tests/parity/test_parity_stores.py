@@ -67,7 +67,8 @@ def folder(base, tmp_path_factory):
 def test_embed_gives_what_the_oracle_makes_of_its_own_vectors(folder, store):
     embedder, oracle = Embedder.load(folder, dtype="float32"), load_oracle(folder)
     vectors = oracle.encode(tiny.TEXTS)
-    ranges = Ranges.of(vectors[::2])
+    # Wider than the vectors: their own ends would lie on the edges of buckets, where the last bit decides.
+    ranges = Ranges.of(vectors[::2] * 1.01)
     ours = embedder.embed(tiny.TEXTS, store=store, ranges=ranges if store in CALIBRATED else None)
     wanted = quantize_embeddings(vectors, store, ranges=ranges.array())
     assert ours.dtype == wanted.dtype
@@ -75,8 +76,7 @@ def test_embed_gives_what_the_oracle_makes_of_its_own_vectors(folder, store):
         assert np.array_equal(ours, wanted)
     else:
         assert np.abs(ours.astype(int) - wanted).max() <= 1
-        # The texts that the ranges are of lie exactly on the edges of buckets, where the last bit decides.
-        assert (ours != wanted).mean() < 0.03
+        assert (ours != wanted).mean() < 0.003
 
 
 def test_embed_rounds_and_refuses_to_guess_ranges(folder):

