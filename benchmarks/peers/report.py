@@ -33,7 +33,7 @@ def table(records: list[Record]) -> str:
     most = ", ".join(f"{name} {value:.0f}" for name, value in peak.items())
     lines = [
         f"`python -m benchmarks.peers`, {facts['date']}, commit {facts['commit']}: {cpu}, {facts['used_cores']} of"
-        f" {facts['cores']} cores. What a core multiplies at most, in GFLOP/s: {most}.",
+        f" {facts['cores']} cores. What that multiplies at most, in GFLOP/s: {most}.",
         "",
         _LEGEND.format(seconds=_SECONDS[clock_of(facts["used_cores"])]),
     ]
@@ -62,7 +62,7 @@ def _of_corpus(name: str, records: list[Record], peak: dict[str, float]) -> list
     for peer in PEERS:
         if peer.name in medians:
             found = medians[peer.name]
-            share = share_of_peak(found, tokens, peak.get(found["dtype"], 0.0) * found["cores"])
+            share = share_of_peak(found, tokens, peak.get(found["dtype"], 0.0))
             lines.append(_line(peer.name, found, medians.get(BASELINE, {}), share))
     failed = {one["peer"]: one["why"] for one in records if one["kind"] == "failed" and one["corpus"] == name}
     return lines + [f"\n* {peer} did not run: {why}" for peer, why in failed.items()]
@@ -82,7 +82,7 @@ def figures(peer: Peer, corpus: str, records: list[Record]) -> Record | None:
     start, whole = (statistics.median(run[clock] for run in some) for some in (starts, runs))
     return {
         "texts": runs[0]["texts"], "tokens": runs[0].get("tokens", 0), "runs": len(runs),
-        "cores": cores, "whole": whole, "start": start,
+        "whole": whole, "start": start,
         "wall": statistics.median(run["seconds"] for run in runs),
         "steady": max(whole - start, 1e-9), "batch_size": runs[-1].get("batch_size", ""),
         "peak_bytes": max(run["peak_bytes"] for run in runs), "dtype": runs[0].get("dtype", peer.precision),
