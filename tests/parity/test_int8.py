@@ -13,8 +13,9 @@ from transformers import AutoModel
 from benchmarks.docstrings import docstring_table
 from benchmarks.throughput import model_folder
 from schemas.errors import ModelError
-from worker.engine import Embedder
+from worker.engine import Embedder, quantize
 from worker.engine.int8 import Int8Linear
+from worker.engine.kernel_linear import FeedForward, KernelLinear
 
 TEXTS = [text for text in tiny.TEXTS if text.strip()]
 
@@ -30,7 +31,9 @@ def docstrings():
 
 
 def in_integers(embedder):
-    return sum(isinstance(module, Int8Linear) for module in embedder.parts.network.model.modules())
+    modules = list(embedder.parts.network.model.modules())
+    ours = [module for module in modules if isinstance(module, KernelLinear | FeedForward)]
+    return sum(isinstance(module, Int8Linear) for module in modules) + sum(len(module.layers) for module in ours)
 
 
 @pytest.mark.parametrize(
@@ -103,3 +106,12 @@ def test_a_real_vector_is_the_same_alone_and_among_others(real, docstrings):
     embedder = real["int8"]
     alone = np.concatenate([embedder.embed([text]) for text in docstrings[:25]])
     assert np.abs(alone - embedder.embed(docstrings)[:25]).max() < 1e-6
+
+
+def test_without_kernels_onednn_multiplies(base, monkeypatch):
+    ours = Embedder.load(base("bert"), dtype="int8")
+    monkeypatch.setattr(quantize, "kernels", lambda: None)
+    theirs = Embedder.load(base("bert"), dtype="int8")
+    assert any(isinstance(module, Int8Linear) for module in theirs.parts.network.model.modules())
+    assert in_integers(ours) == in_integers(theirs)
+    assert cosines(ours.embed(TEXTS), theirs.embed(TEXTS)).min() > 0.999

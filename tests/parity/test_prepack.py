@@ -1,4 +1,4 @@
-"""Linear layers with their weights laid out for oneDNN: the same vectors, or the network stays as it is."""
+"""Linear layers with their weights laid out: the same vectors, or the network stays as it is."""
 
 import numpy as np
 import pytest
@@ -7,35 +7,55 @@ import torch
 from torch import nn
 
 from worker.engine import Embedder, prepack
+from worker.engine.kernel_linear import FeedForward, KernelLinear
 from worker.engine.prepack import PackedLinear
 
 TEXTS = [text for text in tiny.TEXTS if text.strip()]
 
 
-@pytest.fixture
-def gaining(monkeypatch):
+@pytest.fixture(params=["oneDNN", "our own products"])
+def whose(request, monkeypatch):
     """As on a machine where it is faster."""
     monkeypatch.setattr(prepack, "gains", lambda device, dtype: dtype == torch.float32)
+    if request.param == "oneDNN":
+        monkeypatch.setattr(prepack, "kernels", lambda: None)
+    elif prepack.kernels() is None:
+        pytest.skip("the kernels are for AVX-512, and need a C compiler")
+    return request.param
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """Loads a network whose layers stay as they are."""
+
+    def load(folder):
+        with monkeypatch.context() as patched:
+            patched.setattr(prepack, "gains", lambda *_: False)
+            patched.setattr(prepack, "kernels", lambda: None)
+            return Embedder.load(folder, dtype="float32")
+
+    return load
 
 
 def kinds_of_layers(embedder):
+    """How many are as they came, and how many are laid out."""
     modules = list(embedder.parts.network.model.modules())
-    return [sum(type(module) is kind for module in modules) for kind in (nn.Linear, PackedLinear)]
+    ours = [module for module in modules if isinstance(module, KernelLinear | FeedForward)]
+    laid_out = sum(isinstance(module, PackedLinear) for module in modules) + sum(len(one.layers) for one in ours)
+    return [sum(type(module) is nn.Linear for module in modules), laid_out]
 
 
 @pytest.mark.parametrize(
     ("kind", "style"),
     [("bert", "wordpiece"), ("albert", "wordpiece"), ("mpnet", "roberta"), ("t5", "roberta"), ("qwen3", "decoder")],
 )
-def test_the_same_vectors(base, kind, style, gaining, monkeypatch):
-    packed = Embedder.load(base(kind, style), dtype="float32")
-    monkeypatch.setattr(prepack, "gains", lambda *_: False)
-    plain = Embedder.load(base(kind, style), dtype="float32")
-    linears, none = kinds_of_layers(plain)
+def test_the_same_vectors(base, kind, style, whose, plain):
+    packed, usual = Embedder.load(base(kind, style), dtype="float32"), plain(base(kind, style))
+    linears, none = kinds_of_layers(usual)
     assert kinds_of_layers(packed) == [none, linears] == [0, linears]
-    assert "weights" not in plain.describe()
-    assert packed.describe()["weights"] == "prepacked for oneDNN"
-    np.testing.assert_allclose(packed.embed(TEXTS), plain.embed(TEXTS), atol=1e-6)
+    assert "weights" not in usual.describe()
+    assert packed.describe()["weights"] == f"prepacked for {whose}"
+    np.testing.assert_allclose(packed.embed(TEXTS), usual.embed(TEXTS), atol=1e-6)
 
 
 BROKEN = {
@@ -45,13 +65,12 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("reason", list(BROKEN))
-def test_a_network_that_does_not_bear_it_stays_as_it_is(base, gaining, monkeypatch, reason):
-    with monkeypatch.context() as patched:
-        patched.setattr(prepack, "gains", lambda *_: False)
-        plain = Embedder.load(base("bert"), dtype="float32")
-    monkeypatch.setattr(PackedLinear, "right", PackedLinear.forward, raising=False)
-    monkeypatch.setattr(PackedLinear, "forward", BROKEN[reason])
+def test_a_network_that_does_not_bear_it_stays_as_it_is(base, whose, plain, monkeypatch, reason):
+    usual = plain(base("bert"))
+    layer = PackedLinear if whose == "oneDNN" else KernelLinear
+    monkeypatch.setattr(layer, "right", layer.forward, raising=False)
+    monkeypatch.setattr(layer, "forward", BROKEN[reason])
     refused = Embedder.load(base("bert"), dtype="float32")
-    assert kinds_of_layers(refused) == kinds_of_layers(plain)
+    assert kinds_of_layers(refused) == kinds_of_layers(usual)
     assert reason in refused.describe()["weights"]
-    np.testing.assert_array_equal(refused.embed(TEXTS), plain.embed(TEXTS))
+    np.testing.assert_array_equal(refused.embed(TEXTS), usual.embed(TEXTS))

@@ -1,4 +1,4 @@
-"""A linear layer in integers: against plain integer arithmetic, row by row, and at the edges of its numbers."""
+"""A linear layer in integers, by oneDNN: against integer arithmetic, row by row, and at the edges of its numbers."""
 
 import numpy as np
 import pytest

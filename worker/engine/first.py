@@ -16,7 +16,9 @@ from worker.engine.chat import ChatTokenizer
 from worker.engine.checkpoint import load_network
 from worker.engine.device import pick_dtype
 from worker.engine.features import Reader
+from worker.engine.feed_forward import joined
 from worker.engine.kernel_layers import with_kernels
+from worker.engine.normed_sum import with_normed_sums
 from worker.engine.own_class import load_own, task_of
 from worker.engine.own_first import OwnReader, OwnTokenizer
 from worker.engine.own_step import OwnStep
@@ -64,7 +66,7 @@ def _transformer(folder: Path, spec: Spec, device: torch.device) -> First:
     model = load_network(folder, spec, device=device, dtype=pick_dtype(spec.dtype, device))
     network = decide(model, spec, device=device, types=tokenizer.types_for(model))
     network = (in_int8 if spec.dtype == "int8" else prepacked)(network, spec)
-    return tokenizer, with_kernels(network)
+    return tokenizer, with_kernels(with_normed_sums(joined(network, spec)))
 
 
 def _own(folder: Path, spec: Spec, device: torch.device) -> First:

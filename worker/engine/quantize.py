@@ -7,13 +7,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from schemas.errors import ModelError
 from schemas.spec import Spec
-from worker.engine.feed_forward import joined
 from worker.engine.forward import Network
 from worker.engine.int8 import Int8Linear, weight_most
+from worker.engine.kernel_linear import KernelLinear, takes
+from worker.engine.kernels import kernels
 from worker.engine.layers import plain_linears, put
 from worker.engine.trial import sequences, vocabulary_of
 
@@ -22,15 +24,12 @@ from worker.engine.trial import sequences, vocabulary_of
 _MOST_ERROR = 0.05
 _WAY_OUT = "--dtype float32"
 
-Layers = dict[str, Int8Linear]
+Layers = dict[str, nn.Module]
 
 
 def in_int8(network: Network, spec: Spec) -> Network:
     """The network with every linear layer in integers that bears it when tried; it is changed in place."""
-    try:
-        weight_most()
-    except RuntimeError as cause:
-        raise ModelError(f"int8 cannot be computed on this machine: {cause}", way_out=_WAY_OUT) from cause
+    _check_bears()
     vocabulary = vocabulary_of(network.model)
     if vocabulary is None:
         raise ModelError(
@@ -50,8 +49,24 @@ def in_int8(network: Network, spec: Spec) -> Network:
         raise ModelError(
             f"{spec.model} does not run in int8: {type(cause).__name__}: {cause}", way_out=_WAY_OUT
         ) from cause
-    joined(network, trial)
     return replace(network, integers=_share(layers, kept))
+
+
+def _check_bears() -> None:
+    own = kernels()
+    if own is not None and own.multiplies(torch.int8):
+        return
+    try:
+        weight_most()
+    except RuntimeError as cause:
+        raise ModelError(f"int8 cannot be computed on this machine: {cause}", way_out=_WAY_OUT) from cause
+
+
+def _in_integers(linear: nn.Linear) -> nn.Module:
+    own = kernels()
+    if own is not None and takes(linear, own, integers=True):
+        return KernelLinear(linear, own, integers=True)
+    return Int8Linear(linear)
 
 
 def _tried(network: Network, trial: Any) -> tuple[Layers, dict[str, float]]:
@@ -60,7 +75,7 @@ def _tried(network: Network, trial: Any) -> tuple[Layers, dict[str, float]]:
     errors: dict[str, float] = {}
 
     def compare(name: str, linear: nn.Linear, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        layer = layers.setdefault(name, Int8Linear(linear))
+        layer = layers.setdefault(name, _in_integers(linear))
         error = float((layer(inputs[0]) - output).norm() / output.norm().clamp(min=1e-9))
         errors[name] = max(error, errors.get(name, 0.0))
 

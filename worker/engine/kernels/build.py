@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-_SOURCE = Path(__file__).with_name("kernels.c")
+_SOURCES = sorted(Path(__file__).parent.glob("*.[ch]"))
 #: A sum of products is rounded as it is written, and what is not finite stays so.
 _FLAGS = (
     "-O3", "-march=native", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
@@ -68,7 +68,8 @@ def _fingerprint(compiler: str) -> str:
     processor = Path("/proc/cpuinfo")
     lines = processor.read_text().splitlines() if processor.exists() else []
     flags = next((line for line in lines if line.startswith("flags")), "")
-    parts = [_SOURCE.read_bytes(), " ".join(_FLAGS).encode(), os.path.realpath(compiler).encode(), flags.encode()]
+    sources = [source.read_bytes() for source in _SOURCES]
+    parts = [*sources, " ".join(_FLAGS).encode(), os.path.realpath(compiler).encode(), flags.encode()]
     return hashlib.blake2b(b"\0".join(parts), digest_size=10).hexdigest()
 
 
@@ -78,7 +79,7 @@ def _compile(compiler: str, library: Path) -> None:
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             made = Path(folder) / library.name
             subprocess.run(
-                [compiler, *_FLAGS, "-o", str(made), str(_SOURCE)],
+                [compiler, *_FLAGS, "-o", str(made), *(str(source) for source in _SOURCES if source.suffix == ".c")],
                 check=True, capture_output=True, text=True, timeout=_SECONDS,
             )  # fmt: skip
             made.chmod(0o500)

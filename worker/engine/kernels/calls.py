@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from worker.engine.kernels.layer import KINDS, Layer, Norm
+
 #: The keys of one head of one text are kept at once.
 _LONGEST = 2048
 
@@ -15,11 +17,10 @@ Runs = Sequence[tuple[int, int, int]]
 
 
 _P, _N, _F, _I = ctypes.c_void_p, ctypes.c_long, ctypes.c_float, ctypes.c_int
-#: What each function of kernels.c takes.
+#: What each function of the sources takes.
 _TAKES = {
-    "quantize": (_P, _N, _N, _P, _P),
-    "dequantize": (_P, _N, _N, _P, _P, _P),
-    "gelu_quantize": (_P, _N, _N, _P, _P, _P),
+    "linear": (_P, _P, _P, _P, _N, _P),
+    "has_kind": (_N,),
     "gelu": (_P, _P, _N, _I),
     "layer_norm": (_P, _P, _N, _N, _P, _P, _F, _I),
     "attention": (_P, _P, _P, _P, _P, _N, _N, _P, _N, _F, _I, _I),
@@ -33,24 +34,26 @@ class Kernels:
         self._library = ctypes.CDLL(str(library))
         for name, takes in _TAKES.items():
             getattr(self._library, name).argtypes = takes
-        self.has_pairs = bool(self._library.has_pairs())
+        self.has_pairs = bool(self._library.has_kind(KINDS[torch.bfloat16]))
 
-    def quantize(self, rows: Tensor, levels: Tensor, scales: Tensor) -> None:
-        """[rows, width] to bytes around 128, and the scale of each row."""
-        count, width = rows.shape
-        self._library.quantize(rows.data_ptr(), count, width, levels.data_ptr(), scales.data_ptr())
+    def multiplies(self, dtype: torch.dtype) -> bool:
+        """Whether products of weights of this kind are best taken here: not where torch has AMX for them."""
+        has = dtype in KINDS and bool(self._library.has_kind(KINDS[dtype]))
+        return has and (dtype == torch.float32 or not torch.cpu._is_amx_tile_supported())
 
-    def dequantize(self, sums: Tensor, scales: Tensor, bias: Tensor | None, out: Tensor) -> None:
-        """`out` [rows, width] = sums times the scale of each row, plus a bias."""
-        rows, width = out.shape
-        self._library.dequantize(sums.data_ptr(), rows, width, scales.data_ptr(), _or_null(bias), out.data_ptr())
+    def linear(self, layers: Sequence[Layer], states: Tensor, after: Norm | None = None) -> Tensor:
+        """[..., in of the first] to [..., out of the last], of one layer, or of two with GELU between.
 
-    def gelu_quantize(self, sums: Tensor, scales: Tensor, bias: Tensor | None, levels: Tensor) -> None:
-        """`dequantize`, GELU, `quantize`; `sums` is written over, and `scales` is what goes in and what comes out."""
-        rows, width = len(scales), sums.shape[1]
-        self._library.gelu_quantize(
-            sums.data_ptr(), rows, width, scales.data_ptr(), _or_null(bias), levels.data_ptr()
-        )  # fmt: skip
+        `after`: what is added then, and the norm of the sum. ValueError where it is no input of these layers.
+        """
+        up, last = layers[:-1], layers[-1]
+        rows = _rows(states, layers[0])
+        output = rows.new_empty((len(rows), last.shape[0]))
+        self._done(self._library.linear(
+            up[0].address if up else None, last.address, after.address_for(output) if after else None,
+            rows.data_ptr(), len(rows), output.data_ptr(),
+        ))  # fmt: skip
+        return output.view(*states.shape[:-1], last.shape[0])
 
     def gelu(self, states: Tensor) -> Tensor:
         """GELU of float32 or bfloat16."""
@@ -86,17 +89,22 @@ class Kernels:
         strides = np.array([part.stride(axis) for part in states for axis in (2, 1)], dtype=np.int64)
         places = np.array(runs, dtype=np.int64)
         halves = _is_half(query)
-        failed = self._library.attention(
+        self._done(self._library.attention(
             *(part.data_ptr() for part in (*states, output)), strides.ctypes.data, heads, width,
             places.ctypes.data, len(places), scale, halves, (rough or halves) and self.has_pairs,
-        )  # fmt: skip
-        if failed:
-            raise MemoryError("no memory for the keys of a text")
+        ))  # fmt: skip
         return output
 
+    def _done(self, failed: int) -> None:
+        if failed:
+            raise MemoryError("no memory for what a kernel keeps meanwhile")
 
-def _or_null(tensor: Tensor | None) -> int | None:
-    return None if tensor is None else tensor.data_ptr()
+
+def _rows(states: Tensor, layer: Layer) -> Tensor:
+    inputs = layer.shape[1]
+    if states.dtype != layer.numbers or states.shape[-1] != inputs:
+        raise ValueError(f"{inputs} inputs in {layer.numbers} are wanted, not {states.shape[-1]} in {states.dtype}")
+    return states.reshape(-1, inputs).contiguous()
 
 
 def _is_half(tensor: Tensor) -> bool:

@@ -1,50 +1,5 @@
-/* What of a forward pass on a CPU is no matrix product, each in one pass over its numbers; for AVX-512.
- *
- * A number that is not finite makes what is computed from it not finite, and nothing else: every loop below is
- * written so, and tests hold it to that. Nothing here keeps state; rows and texts do not depend on their neighbours.
- */
-#include <immintrin.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define INLINE static inline __attribute__((always_inline))
-#define LANES 16
-
-typedef __m512 floats;
-
-INLINE __mmask16 first(long left) { return left >= LANES ? 0xffff : (__mmask16)((1u << left) - 1); }
-
-INLINE long whole(long numbers) { return (numbers + LANES - 1) / LANES * LANES; }
-
-INLINE floats load_halves(const uint16_t *from, __mmask16 mask) {
-    __m512i wide = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
-}
-
-/* Round to nearest, ties to even; a NaN keeps its upper bits, of which one is set. */
-INLINE __m256i to_halves(floats x) {
-#ifdef __AVX512BF16__
-    return (__m256i)_mm512_cvtneps_pbh(x);
-#else
-    __m512i bits = _mm512_castps_si512(x);
-    __m512i even = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(even, _mm512_set1_epi32(0x7fff)));
-    __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-    rounded = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
-    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
-#endif
-}
-
-INLINE floats load(const void *from, long at, int halves, __mmask16 mask) {
-    if (halves) return load_halves((const uint16_t *)from + at, mask);
-    return _mm512_maskz_loadu_ps(mask, (const float *)from + at);
-}
-
-INLINE void store(void *to, long at, int halves, __mmask16 mask, floats x) {
-    if (halves) _mm256_mask_storeu_epi16((uint16_t *)to + at, mask, to_halves(x));
-    else _mm512_mask_storeu_ps((float *)to + at, mask, x);
-}
+/* Attention inside each of many texts that lie end to end: the scores of a few rows at a time stay in the cache. */
+#include "vectors.h"
 
 /* 2^x = 2^n 2^r, n the nearest integer, and Taylor's series of 2^r: to 2e-7 of it, or `rough`, to 5e-5. */
 INLINE floats power_of_two(floats x, int rough) {
@@ -60,125 +15,6 @@ INLINE floats power_of_two(floats x, int rough) {
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
     return _mm512_scalef_ps(p, n);
 }
-
-/* x (1 + erf(x / sqrt 2)) / 2; erf as the rational function of Eigen and XLA, to 4e-7 of it. */
-INLINE floats gelu_of(floats x) {
-    floats z = _mm512_mul_ps(x, _mm512_set1_ps(0.70710678118654752f));
-    /* Of two operands of which one is NaN, these give the second. */
-    z = _mm512_min_ps(_mm512_set1_ps(4.0f), _mm512_max_ps(_mm512_set1_ps(-4.0f), z));
-    floats s = _mm512_mul_ps(z, z);
-    floats p = _mm512_set1_ps(-2.72614225801306e-10f);
-    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(2.77068142495902e-08f));
-    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-2.10102402082508e-06f));
-    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-5.69250639462346e-05f));
-    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-7.34990630326855e-04f));
-    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-2.95459980854025e-03f));
-    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-1.60960333262415e-02f));
-    floats q = _mm512_set1_ps(-1.45660718464996e-05f);
-    q = _mm512_fmadd_ps(q, s, _mm512_set1_ps(-2.13374055278905e-04f));
-    q = _mm512_fmadd_ps(q, s, _mm512_set1_ps(-1.68282697438203e-03f));
-    q = _mm512_fmadd_ps(q, s, _mm512_set1_ps(-7.37332916720468e-03f));
-    q = _mm512_fmadd_ps(q, s, _mm512_set1_ps(-1.42647390514189e-02f));
-    floats half = _mm512_mul_ps(x, _mm512_set1_ps(0.5f));
-    return _mm512_fmadd_ps(half, _mm512_div_ps(_mm512_mul_ps(z, p), q), half);
-}
-
-/* The greatest of the absolute values, as bits: as integers, infinity is greater than any number, and NaN than that. */
-INLINE __m512i most_of(__m512i most, floats x) {
-    return _mm512_max_epi32(most, _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff)));
-}
-
-INLINE float scale_of(__m512i most) {
-    int32_t bits = _mm512_reduce_max_epi32(most);
-    float greatest;
-    memcpy(&greatest, &bits, sizeof greatest);
-    float scale = greatest / 127.0f;
-    return scale < 1e-30f ? 1e-30f : scale;
-}
-
-INLINE void levels_of(const float *row, long width, float scale, uint8_t *levels) {
-    floats inverse = _mm512_set1_ps(1.0f / scale);
-    for (long at = 0; at < width; at += LANES) {
-        __mmask16 mask = first(width - at);
-        __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(mask, row + at), inverse));
-        __m128i bytes = _mm_xor_si128(_mm512_cvtsepi32_epi8(whole), _mm_set1_epi8((char)0x80));
-        _mm_mask_storeu_epi8(levels + at, mask, bytes);
-    }
-}
-
-/* Each row as bytes around 128, and the scale of each row. */
-void quantize(const float *x, long rows, long width, uint8_t *levels, float *scales) {
-    for (long row = 0; row < rows; row++, x += width, levels += width) {
-        __m512i most = _mm512_setzero_si512();
-        for (long at = 0; at < width; at += LANES)
-            most = most_of(most, _mm512_maskz_loadu_ps(first(width - at), x + at));
-        levels_of(x, width, scales[row] = scale_of(most), levels);
-    }
-}
-
-/* Sums of products times the scale of their row, plus bias (or NULL). */
-void dequantize(const float *sums, long rows, long width, const float *scales, const float *bias, float *out) {
-    for (long row = 0; row < rows; row++, sums += width, out += width) {
-        floats scale = _mm512_set1_ps(scales[row]);
-        for (long at = 0; at < width; at += LANES) {
-            __mmask16 mask = first(width - at);
-            floats y = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, sums + at), scale);
-            if (bias) y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, bias + at));
-            _mm512_mask_storeu_ps(out + at, mask, y);
-        }
-    }
-}
-
-/* The same, then GELU, then `quantize`; the sums are written over. `scales` are read, and written anew. */
-void gelu_quantize(float *sums, long rows, long width, float *scales, const float *bias, uint8_t *levels) {
-    for (long row = 0; row < rows; row++, sums += width, levels += width) {
-        floats scale = _mm512_set1_ps(scales[row]);
-        __m512i most = _mm512_setzero_si512();
-        for (long at = 0; at < width; at += LANES) {
-            __mmask16 mask = first(width - at);
-            floats y = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, sums + at), scale);
-            if (bias) y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, bias + at));
-            y = gelu_of(y);
-            most = most_of(most, y);
-            _mm512_mask_storeu_ps(sums + at, mask, y);
-        }
-        levels_of(sums, width, scales[row] = scale_of(most), levels);
-    }
-}
-
-/* GELU of `count` numbers; `halves`: they are bfloat16. */
-void gelu(const void *x, void *out, long count, int halves) {
-    for (long at = 0; at < count; at += LANES) {
-        __mmask16 mask = first(count - at);
-        store(out, at, halves, mask, gelu_of(load(x, at, halves, mask)));
-    }
-}
-
-/* (x - mean) / sqrt(variance + epsilon) of each row, times weight, plus bias: numbers all of one kind. */
-void layer_norm(const void *x, void *out, long rows, long width, const void *weight, const void *bias, float epsilon,
-                int halves) {
-    for (long row = 0, start = 0; row < rows; row++, start += width) {
-        floats sum = _mm512_setzero_ps(), squares = _mm512_setzero_ps();
-        for (long at = 0; at < width; at += LANES)
-            sum = _mm512_add_ps(sum, load(x, start + at, halves, first(width - at)));
-        floats mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / (float)width);
-        for (long at = 0; at < width; at += LANES) {
-            __mmask16 mask = first(width - at);
-            floats off = _mm512_maskz_sub_ps(mask, load(x, start + at, halves, mask), mean);
-            squares = _mm512_fmadd_ps(off, off, squares);
-        }
-        float variance = _mm512_reduce_add_ps(squares) / (float)width;
-        floats scale = _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_sqrt_ps(_mm512_set1_ps(variance + epsilon)));
-        for (long at = 0; at < width; at += LANES) {
-            __mmask16 mask = first(width - at);
-            floats unit = _mm512_mul_ps(_mm512_sub_ps(load(x, start + at, halves, mask), mean), scale);
-            floats scaled = _mm512_mul_ps(unit, load(weight, at, halves, mask));
-            store(out, start + at, halves, mask, _mm512_add_ps(scaled, load(bias, at, halves, mask)));
-        }
-    }
-}
-
-/* ---- attention inside each of many texts ---------------------------------------------------------------------- */
 
 #define ROWS 8
 
@@ -278,33 +114,26 @@ INLINE void pack_values(const text *t, const states *v, long token, long head) {
         }
 }
 
-INLINE floats multiply_add(floats sum, __m512i a, __m512i b, int pairs) {
-#ifdef __AVX512BF16__
-    if (pairs) return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
-#endif
-    return _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sum);
-}
-
 /* out[r, 0:16 n] = sum over `steps` of left[r, step] times right[step, 0:16 n], words or pairs in each place. */
 INLINE void block(const int rows, const int n, const text *t, const uint32_t *left, long left_row,
-                  const uint32_t *right, long right_row, long steps, floats sums[ROWS][2]) {
+                  const uint32_t *right, long right_row, long steps, __m512i sums[ROWS][2]) {
     for (int r = 0; r < rows; r++)
-        for (int c = 0; c < n; c++) sums[r][c] = _mm512_setzero_ps();
+        for (int c = 0; c < n; c++) sums[r][c] = _mm512_setzero_si512();
     for (long step = 0; step < steps; step++) {
         __m512i columns[2];
         for (int c = 0; c < n; c++) columns[c] = _mm512_load_si512(right + step * right_row + c * LANES);
         for (int r = 0; r < rows; r++) {
             __m512i one = _mm512_set1_epi32((int)left[r * left_row + step]);
-            for (int c = 0; c < n; c++) sums[r][c] = multiply_add(sums[r][c], one, columns[c], t->pairs);
+            for (int c = 0; c < n; c++) multiply_add(t->pairs ? HALVES : FLOATS, &sums[r][c], one, columns[c]);
         }
     }
 }
 
 INLINE void score(const int rows, const int n, const text *t, long j) {
-    floats sums[ROWS][2];
+    __m512i sums[ROWS][2];
     block(rows, n, t, t->query, t->words, t->keys + j, t->padded, t->words, sums);
     for (int r = 0; r < rows; r++)
-        for (int c = 0; c < n; c++) _mm512_store_ps(t->scores + r * t->padded + j + c * LANES, sums[r][c]);
+        for (int c = 0; c < n; c++) _mm512_store_si512(t->scores + r * t->padded + j + c * LANES, sums[r][c]);
 }
 
 /* exp(scale (score - greatest)) in place of the scores; gives their sum. */
@@ -327,14 +156,14 @@ INLINE float share(const text *t, int r) {
 }
 
 INLINE void mix(const int rows, const int n, const text *t, long at, const float *sums, void *out, long out_row) {
-    floats mixed[ROWS][2];
+    __m512i mixed[ROWS][2];
     const uint32_t *left = t->pairs ? t->shares : (const uint32_t *)t->scores;
     long left_row = t->pairs ? t->padded / 2 : t->padded, steps = t->pairs ? (t->length + 1) / 2 : t->length;
     block(rows, n, t, left, left_row, t->values + at, t->columns, steps, mixed);
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < n; c++)
             store(out, r * out_row + at + c * LANES, t->halves_in, first(t->width - at - c * LANES),
-                  _mm512_div_ps(mixed[r][c], _mm512_set1_ps(sums[r])));
+                  _mm512_div_ps(_mm512_castsi512_ps(mixed[r][c]), _mm512_set1_ps(sums[r])));
 }
 
 INLINE void some_rows(const int rows, const text *t, const states *q, long token, long head, void *out, long out_row) {
@@ -361,18 +190,33 @@ INLINE void one_head(const text *t, const states s[3], long token, long head, ch
     for (; i < t->length; i++) some_rows(1, t, &s[0], token + i, head, out + i * row, out_row);
 }
 
+/* Has the cache fetch a share of the next text's rows while a head of this one is computed: a head's part of each row
+ * is too short, and too far from the next row's, to be foreseen. */
+INLINE void expect(const text *t, const states s[3], long token, long head, long heads, long tokens) {
+    long begin = token + t->length * head / heads, end = token + t->length * (head + 1) / heads;
+    long row = heads * t->width * (t->halves_in ? 2 : 4);
+    for (int part = 0; part < 3; part++)
+        for (long at = begin; s[part].head == t->width && at < end && at < tokens; at++) {
+            const char *from = row_of(&s[part], at, 0, t->halves_in);
+            for (long byte = 0; byte < row; byte += 64) _mm_prefetch(from + byte, _MM_HINT_T1);
+        }
+}
+
 /* `halves_in` and `pairs` are constants where this is called, and so in all that it calls. */
 INLINE void all_texts(const int halves_in, const int pairs, text t, const states s[3], char *out, long heads,
                       const long *runs, long count) {
     long out_row = heads * t.width, size = halves_in ? 2 : 4;
     t.halves_in = halves_in, t.pairs = pairs, t.words = pairs ? t.width / 2 : t.width;
+    long tokens = runs[3 * count - 3] + runs[3 * count - 2] * runs[3 * count - 1];
     for (long run = 0; run < count; run++) {
         long token = runs[3 * run], texts = runs[3 * run + 1];
         t.length = runs[3 * run + 2];
         t.padded = whole(t.length);
         for (long one = 0; one < texts; one++, token += t.length)
-            for (long head = 0; head < heads; head++)
+            for (long head = 0; head < heads; head++) {
+                expect(&t, s, token + t.length, head, heads, tokens);
                 one_head(&t, s, token, head, out + (token * out_row + head * t.width) * size, out_row);
+            }
     }
 }
 
@@ -398,11 +242,3 @@ int attention(const void *q, const void *k, const void *v, void *out, const long
     return 0;
 }
 
-/* Whether products take pairs of bfloat16 here. */
-int has_pairs(void) {
-#ifdef __AVX512BF16__
-    return 1;
-#else
-    return 0;
-#endif
-}

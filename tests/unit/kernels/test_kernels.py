@@ -1,7 +1,5 @@
 """The kernels against torch in double precision: any sizes, any strides, and what is not finite stays in its row."""
 
-import os
-import shutil
 import stat
 
 import pytest
@@ -11,29 +9,13 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention
 
+from tests.unit.kernels.checks import needed, normal
 from worker.engine.kernel_layers import KernelGelu, KernelNorm, is_gelu
 from worker.engine.kernels import build, found, kernels, why_none
 from worker.engine.kernels.build import NotBuilt, built
 
-#: A laptop may lack a compiler, and Vecmill does without; in CI that would hide all of this.
-_COMPILES = "CI" in os.environ or any(map(shutil.which, ("cc", "gcc", "clang")))
-needed = pytest.mark.skipif(
-    torch.backends.cpu.get_cpu_capability() != "AVX512" or not _COMPILES,
-    reason="the kernels are for AVX-512, and need a C compiler",
-)
 KINDS = [torch.float32, torch.bfloat16]
 lengths = st.lists(st.tuples(st.integers(1, 70), st.integers(1, 3)), min_size=1, max_size=4)
-
-
-@pytest.fixture
-def own():
-    made = kernels()
-    assert made is not None, why_none()
-    return made
-
-
-def normal(*shape, seed=0, kind=torch.float32):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(kind)
 
 
 def states_of(runs, heads, width, *, seed=0, kind=torch.float32, swapped=True):
@@ -147,25 +129,6 @@ def test_gelu_at_its_ends(own):
 
 
 @needed
-@settings(max_examples=40, deadline=None)
-@given(rows=st.integers(1, 9), width=st.integers(1, 90), bias=st.booleans(), seed=st.integers(0, 99))
-def test_quantizing_is_to_the_nearest_level(rows, width, bias, seed):
-    made, added = kernels(), normal(width, seed=seed + 1) if bias else None
-    sums, scales = normal(rows, width, seed=seed) * 50, torch.rand(rows, 1) + 0.1
-    plain = torch.empty(rows, width)
-    made.dequantize(sums, scales, added, plain)
-    assert torch.equal(plain, sums * scales if added is None else sums * scales + added)
-    for quantized, wanted in ((made.quantize, plain), (made.gelu_quantize, gelu(plain))):
-        levels, found = torch.empty(rows, width, dtype=torch.uint8), scales.clone()
-        if quantized == made.quantize:
-            made.quantize(plain, levels, found)
-        else:
-            made.gelu_quantize(sums.clone(), found, added, levels)
-        torch.testing.assert_close(found[:, 0], wanted.abs().amax(1).clamp(min=1e-30) / 127, rtol=1e-4, atol=1e-8)
-        assert ((levels.float() - 128) * found - wanted).abs().max() <= 0.501 * found.max()
-
-
-@needed
 def test_the_layers_do_as_torch_where_there_are_no_kernels(monkeypatch):
     norm, states = nn.LayerNorm(24), normal(3, 5, 24)
     nn.init.normal_(norm.weight)
@@ -241,16 +204,12 @@ def test_a_cache_that_cannot_be_made_is_no_cache(cache):
 
 
 @needed
-@pytest.mark.parametrize("broken", ["gelu_quantize", "attention"])
+@pytest.mark.parametrize("broken", ["linear", "attention"])
 def test_wrong_numbers_are_found_when_they_are_tried(cache, monkeypatch, broken):
     real = getattr(found.Kernels, broken)
 
     def wrong(self, *given, **more):
-        output = real(self, *given, **more)
-        for tensor in (output, given[1]):
-            if isinstance(tensor, torch.Tensor):
-                tensor.add_(1)
-        return output
+        return real(self, *given, **more).add_(1)
 
     monkeypatch.setattr(found.Kernels, broken, wrong)
     assert kernels() is None

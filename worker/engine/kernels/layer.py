@@ -1,0 +1,76 @@
+"""A linear layer as the kernels read it, in words of 32 bits by panels of 64 columns; and what may follow it."""
+
+import ctypes
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+#: By the weights' kind, the number that products.c has for it.
+KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.int8: 2}
+_COLUMNS = 64
+#: Inputs of integer layers are bytes around this, since the instruction takes them without a sign.
+_ZERO = 128
+_P, _N = ctypes.c_void_p, ctypes.c_long
+
+
+class _Struct(ctypes.Structure):
+    """`layer` of products.c."""
+
+    _fields_ = [
+        ("kind", _N), ("in", _N), ("out", _N), ("weights", _P), ("begin", _P), ("scales", _P), ("bias", _P),
+    ]  # fmt: skip
+
+
+class _Norm(ctypes.Structure):
+    """`norm` of products.c."""
+
+    _fields_ = [("residual", _P), ("weight", _P), ("bias", _P), ("epsilon", ctypes.c_double)]
+
+
+class Layer:
+    """Weights [out, in] in float32, bfloat16 (of an even number of inputs), or int8 with a scale for each output."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, scales: Tensor | None = None) -> None:
+        self.shape = tuple(weight.shape)
+        #: In which kind numbers go in and come out.
+        self.numbers = torch.float32 if weight.dtype == torch.int8 else weight.dtype
+        self.weights = _panels(weight)
+        added = weight.new_zeros(len(weight), dtype=torch.float32) if bias is None else bias.detach().float()
+        begin = added if scales is None else -_ZERO * weight.sum(1, dtype=torch.int32)
+        self._kept = [
+            self.weights,
+            *(_filled(column) for column in (begin, *(() if scales is None else (scales, added)))),
+        ]
+        places = [tensor.data_ptr() for tensor in self._kept]
+        outputs, inputs = self.shape
+        self._struct = _Struct(KINDS[weight.dtype], inputs, outputs, *places)
+        self.address = ctypes.addressof(self._struct)
+
+
+class Norm:
+    """What follows a layer: something is added, [..., out], and the sum normed over its last axis, by `norm`."""
+
+    def __init__(self, residual: Tensor, norm: nn.LayerNorm) -> None:
+        self._kept = residual.contiguous(), norm.weight.detach(), norm.bias.detach()
+        self._struct = _Norm(*(tensor.data_ptr() for tensor in self._kept), norm.eps)
+
+    def address_for(self, output: Tensor) -> int:
+        """Where the kernel finds it; ValueError where it does not fit what comes out."""
+        residual, *column = self._kept
+        kinds = {tensor.dtype for tensor in (output, *self._kept)}
+        if residual.numel() != output.numel() or len(kinds) > 1 or any(len(one) != output.shape[1] for one in column):
+            raise ValueError(f"{tuple(residual.shape)} in {residual.dtype} cannot be added to {tuple(output.shape)}")
+        return ctypes.addressof(self._struct)
+
+
+def _panels(weight: Tensor) -> Tensor:
+    """int32 [panels, words, columns] of [out, in], filled up with zeros."""
+    outputs, inputs = weight.shape
+    numbers = 4 // weight.element_size()
+    words = pad(weight.detach(), (0, -inputs % numbers, 0, -outputs % _COLUMNS)).contiguous().view(torch.int32)
+    return words.view(-1, _COLUMNS, words.shape[1]).transpose(1, 2).contiguous()
+
+
+def _filled(column: Tensor) -> Tensor:
+    return pad(column, (0, -len(column) % _COLUMNS)).contiguous()

@@ -1,0 +1,191 @@
+/* Linear layers: products of rows and weights with what follows them, some rows at a time, so that all of it stays in
+ * the cache.
+ *
+ * One loop for three kinds of numbers, since both sides are words of 32 bits: a word of a row times as many vectors of
+ * weights as there are registers for sums. What a row gives depends on no other row, to the last bit: its products are
+ * added up in the same order wherever it lies.
+ */
+#include "vectors.h"
+
+#define ROWS 6 /* of a tile: 24 vectors of sums, 4 of weights and one of a row are 29 of 32 registers */
+#define VECTORS 4
+#define COLUMNS (VECTORS * LANES)
+#define DEPTH 384          /* words of a row at a time: their weights in one tile's columns are 96 KiB */
+#define MOST_ROWS 192      /* at a time */
+#define MIDDLE (64 << 10) /* numbers between two layers at a time */
+
+typedef struct {
+    long kind, in, out; /* FLOATS, HALVES or BYTES; numbers in a row before and after */
+    const uint32_t *weights; /* [panels of 64 columns, words, 64], filled up with zeros */
+    const int32_t *begin;    /* [columns] what sums begin with: the bias; of bytes, what makes up for their zero, 128 */
+    const float *scales, *bias; /* [columns], of bytes only: what a column's sums are multiplied with, and its bias */
+} layer;
+
+INLINE long words_in(const layer *l) {
+    return l->kind == FLOATS ? l->in : l->kind == HALVES ? l->in / 2 : (l->in + 3) / 4;
+}
+
+INLINE long size_of(long kind) { return kind == HALVES ? 2 : 4; }
+
+/* sums[ROWS, COLUMNS] = begin + x[rows, words] weights[words, COLUMNS]; where rows are fewer, the last one again. */
+INLINE void tile(const int kind, const uint32_t *x, long row, long rows, const uint32_t *weights, long words,
+                 const int32_t *begin, long begin_row, int32_t *sums) {
+    __m512i sum[ROWS][VECTORS], columns[VECTORS];
+    const uint32_t *left[ROWS];
+#pragma GCC unroll 8
+    for (int r = 0; r < ROWS; r++) {
+        left[r] = x + (r < rows ? r : rows - 1) * row;
+#pragma GCC unroll 8
+        for (int c = 0; c < VECTORS; c++) sum[r][c] = _mm512_load_si512(begin + r * begin_row + c * LANES);
+    }
+    for (long word = 0; word < words; word++, weights += COLUMNS) {
+#pragma GCC unroll 8
+        for (int c = 0; c < VECTORS; c++) columns[c] = _mm512_load_si512(weights + c * LANES);
+#pragma GCC unroll 8
+        for (int r = 0; r < ROWS; r++) {
+            __m512i one = _mm512_set1_epi32((int)left[r][word]);
+#pragma GCC unroll 8
+            for (int c = 0; c < VECTORS; c++) multiply_add(kind, &sum[r][c], one, columns[c]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 8
+        for (int c = 0; c < VECTORS; c++) _mm512_store_si512(sums + r * COLUMNS + c * LANES, sum[r][c]);
+}
+
+/* A vector of a row's sums, to its numbers. */
+INLINE floats finished(const int kind, const int with_gelu, const layer *l, __m512i sum, long column, floats scale) {
+    floats y = _mm512_castsi512_ps(sum);
+    if (kind == BYTES) {
+        y = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scale, _mm512_load_ps(l->scales + column)));
+        y = _mm512_add_ps(y, _mm512_load_ps(l->bias + column));
+    }
+    return with_gelu ? gelu_of(y, kind == BYTES) : y;
+}
+
+/* The sums of one row in one panel, to its numbers at `out`. */
+INLINE void finish(const int kind, const int with_gelu, const layer *l, const int32_t *sums, long column, float scale,
+                   void *out) {
+    floats scales = _mm512_set1_ps(scale);
+    for (long at = 0; at < COLUMNS && column + at < l->out; at += LANES) {
+        floats y = finished(kind, with_gelu, l, _mm512_load_si512(sums + at), column + at, scales);
+        long left = l->out - column - at;
+        /* A mask costs time, even a full one. */
+        if (left >= LANES) store_whole(out, column + at, kind == HALVES, y);
+        else store(out, column + at, kind == HALVES, first(left), y);
+    }
+}
+
+/* out[rows, out], GELU of it if wanted, from x[rows, words]; `scales` are those of rows of bytes. */
+INLINE void product(const int kind, const int with_gelu, const layer *l, const void *x, const float *scales, long rows,
+                    void *out) {
+    int32_t sums[(MOST_ROWS + ROWS) * COLUMNS] __attribute__((aligned(64)));
+    long words = words_in(l), again = words > DEPTH;
+    for (long column = 0; column < l->out; column += COLUMNS)
+        for (long from = 0; from < words; from += DEPTH) {
+            long depth = words - from < DEPTH ? words - from : DEPTH;
+            const uint32_t *weights = l->weights + column * words + from * COLUMNS;
+            for (long r = 0; r < rows; r += ROWS) {
+                int32_t *place = again ? sums + r * COLUMNS : sums;
+                tile(kind, (const uint32_t *)x + r * words + from, words, rows - r, weights, depth,
+                     from ? place : l->begin + column, from ? COLUMNS : 0, place);
+                if (from + depth < words) continue;
+                for (long i = 0; i < ROWS && r + i < rows; i++)
+                    finish(kind, with_gelu, l, place + i * COLUMNS, column, scales[r + i],
+                           (char *)out + (r + i) * l->out * size_of(kind));
+            }
+        }
+}
+
+static void multiply(const layer *l, const void *x, const float *scales, long rows, void *out) {
+    if (l->kind == FLOATS) product(FLOATS, 0, l, x, scales, rows, out);
+    else if (l->kind == HALVES) product(HALVES, 0, l, x, scales, rows, out);
+    else product(BYTES, 0, l, x, scales, rows, out);
+}
+
+static void multiply_gelu(const layer *l, const void *x, const float *scales, long rows, void *out) {
+    if (l->kind == FLOATS) product(FLOATS, 1, l, x, scales, rows, out);
+    else if (l->kind == HALVES) product(HALVES, 1, l, x, scales, rows, out);
+    else product(BYTES, 1, l, x, scales, rows, out);
+}
+
+/* The greatest of the absolute values, as bits: as integers, infinity is greater than any number, and NaN than that. */
+INLINE float greatest(const float *row, long width) {
+    __m512i most = _mm512_setzero_si512(), sign = _mm512_set1_epi32(0x7fffffff);
+    for (long at = 0; at < width; at += LANES) {
+        __m512i bits = _mm512_maskz_loadu_epi32(first(width - at), row + at);
+        most = _mm512_max_epi32(most, _mm512_and_si512(bits, sign));
+    }
+    int32_t bits = _mm512_reduce_max_epi32(most);
+    float found;
+    memcpy(&found, &bits, sizeof found);
+    return found;
+}
+
+/* Each row as bytes around 128, `stride` of them, and the scale of each row. */
+static void quantize(const float *x, long rows, long width, uint8_t *levels, long stride, float *scales) {
+    for (long row = 0; row < rows; row++, x += width, levels += stride) {
+        float scale = greatest(x, width) / 127.0f;
+        scales[row] = scale < 1e-30f ? 1e-30f : scale;
+        floats inverse = _mm512_set1_ps(1.0f / scales[row]);
+        for (long at = 0; at < width; at += LANES) {
+            __mmask16 mask = first(width - at);
+            __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + at), inverse));
+            __m128i bytes = _mm_xor_si128(_mm512_cvtsepi32_epi8(whole), _mm_set1_epi8((char)0x80));
+            if (width - at >= LANES) _mm_storeu_si128((__m128i *)(levels + at), bytes);
+            else _mm_mask_storeu_epi8(levels + at, mask, bytes);
+        }
+    }
+}
+
+/* The numbers of some rows as a layer takes them: as they are, or as bytes, written to `levels`. */
+INLINE const void *taken(const layer *l, const void *x, long rows, uint8_t *levels, float *scales) {
+    if (l->kind != BYTES) return x;
+    quantize(x, rows, l->in, levels, 4 * words_in(l), scales);
+    return levels;
+}
+
+/* Added to what comes out, [rows, out]; then LayerNorm. */
+typedef struct { const char *residual; const void *weight, *bias; double epsilon; } norm;
+
+INLINE long at_once(const layer *up) {
+    long fit = up ? MIDDLE / up->out / ROWS * ROWS : MOST_ROWS;
+    return fit < ROWS ? ROWS : fit > MOST_ROWS ? MOST_ROWS : fit;
+}
+
+/* x[rows, in] through a layer and GELU, unless there is none, through the last layer, and the norm, if any, to
+ * out[rows, out]: all float32 or, of HALVES, bfloat16. What lies between is never in memory as a whole.
+ * Returns 0, or 1 where there is no memory. */
+int linear(const layer *up, const layer *last, const norm *n, const char *x, long rows, char *out) {
+    const layer *entry = up ? up : last;
+    long size = size_of(last->kind), most = at_once(up);
+    long words = words_in(entry) > words_in(last) ? words_in(entry) : words_in(last);
+    float scales[MOST_ROWS];
+    uint8_t *levels = aligned_alloc(64, whole(most * words) * 4);
+    char *middle = aligned_alloc(64, whole(most * (up ? up->out : 1)) * 4);
+    int failed = !middle || !levels;
+    for (long from = 0, some; from < rows && !failed; from += some) {
+        some = rows - from < most ? rows - from : most;
+        const char *given = x + from * entry->in * size, *residual = n ? n->residual + from * last->out * size : NULL;
+        char *place = out + from * last->out * size;
+        if (up) multiply_gelu(up, taken(up, given, some, levels, scales), scales, some, middle);
+        multiply(last, taken(last, up ? middle : given, some, levels, scales), scales, some, place);
+        for (long row = 0; n && row < some; row++)
+            norm_row(place, residual, place, row * last->out, last->out, n->weight, n->bias, (float)n->epsilon,
+                     last->kind == HALVES);
+    }
+    free(middle), free(levels);
+    return failed;
+}
+
+/* Whether this CPU multiplies numbers of a kind as words. */
+int has_kind(long kind) {
+#ifdef __AVX512BF16__
+    if (kind == HALVES) return 1;
+#endif
+#ifdef __AVX512VNNI__
+    if (kind == BYTES) return 1;
+#endif
+    return kind == FLOATS;
+}
