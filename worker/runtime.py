@@ -1,5 +1,6 @@
 """Everything that one worker process holds, built once at its start and closed once at its end."""
 
+import gc
 import logging
 import os
 import signal
@@ -53,6 +54,8 @@ class Runtime:
             # Celery ends with 0 here, and so nobody would start it again.
             logging.shutdown()
             os._exit(DEVICE_LOST)
+        # At its end the interpreter looks for garbage in all that torch brought: a second in which a run seems to hang.
+        gc.freeze()
 
     def depart(self) -> None:
         """The process was told to end; told again, it does so at once. In the main thread only."""

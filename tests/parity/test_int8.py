@@ -16,6 +16,7 @@ from schemas.errors import ModelError
 from worker.engine import Embedder, quantize
 from worker.engine.int8 import Int8Linear
 from worker.engine.kernel_linear import FeedForward, KernelLinear
+from worker.engine.kernels import Kernels, kernels
 
 TEXTS = [text for text in tiny.TEXTS if text.strip()]
 
@@ -115,3 +116,49 @@ def test_without_kernels_onednn_multiplies(base, monkeypatch):
     assert any(isinstance(module, Int8Linear) for module in theirs.parts.network.model.modules())
     assert in_integers(ours) == in_integers(theirs)
     assert cosines(ours.embed(TEXTS), theirs.embed(TEXTS)).min() > 0.999
+
+
+def in_bfloat16(embedder):
+    """How many layers hand numbers to attention in bfloat16, and how many take them from it."""
+    modules = embedder.parts.network.model.modules()
+    layers = [layer for module in modules if isinstance(module, KernelLinear) for layer in module.layers]
+    kinds = [(layer.kind_out == torch.bfloat16, layer.kind_in == torch.bfloat16) for layer in layers]
+    return [sum(column) for column in zip(*kinds, strict=True)]
+
+
+HALVES = (own := kernels()) is not None and own.multiplies(torch.int8) and own.has_pairs
+needs_halves = pytest.mark.skipif(not HALVES, reason="the kernels are for AVX-512 with bfloat16, and need a C compiler")
+
+
+@needs_halves
+@pytest.mark.parametrize(
+    ("kind", "style"), [("bert", "wordpiece"), ("distilbert", "wordpiece"), ("roberta", "roberta")]
+)
+def test_attention_takes_and_gives_bfloat16(base, kind, style):
+    embedder = Embedder.load(base(kind, style), dtype="int8")
+    layers = embedder.parts.network.model.config.num_hidden_layers
+    assert in_bfloat16(embedder) == [3 * layers, layers]
+
+
+@needs_halves
+def test_where_something_lies_between_layer_and_attention_they_do_not(base):
+    # Positions are turned into query and key.
+    assert in_bfloat16(Embedder.load(base("qwen3", "decoder"), dtype="int8")) == [0, 0]
+
+
+@needs_halves
+@pytest.mark.parametrize("fails", [True, False])
+def test_where_it_changes_the_outcome_they_do_not(base, monkeypatch, fails):
+    usual = Embedder.load(base("bert"), dtype="float32").embed(TEXTS)
+    real = Kernels.linear
+
+    def linear(own, layers, states, after=None):
+        output = real(own, layers, states, after)
+        if fails and output.dtype == torch.bfloat16:
+            raise RuntimeError("another kind of numbers is wanted")
+        return output * 3 if output.dtype == torch.bfloat16 else output
+
+    monkeypatch.setattr(Kernels, "linear", linear)
+    integers = Embedder.load(base("bert"), dtype="int8")
+    assert in_bfloat16(integers) == [0, 0]
+    assert cosines(integers.embed(TEXTS), usual).min() > 0.98

@@ -17,7 +17,7 @@ from worker.engine.trial import apart, sequences, tolerance, vocabulary_of
 
 #: In integers: some levels of 127 that are rounded to the other side; and what becomes of that at the end of a
 #: network, which is far below what a value that is used in another place as well would do.
-_SAME, _SAME_AT_THE_END = 0.01, 0.3
+_SAME, _SAME_AT_THE_END = 0.05, 0.3
 
 
 class _Pair(NamedTuple):

@@ -36,9 +36,9 @@ def _same(module: nn.Module, made: NormedSum) -> bool:
     """Whether a module of two inputs gives what the one made of its parts gives, for inputs that none can foresee."""
     first, last = made.inner.layers[0], made.inner.layers[-1]
     generator = torch.Generator().manual_seed(0)
-    states = torch.randn(1, 3, first.shape[1], generator=generator).to(first.numbers)
-    residual = torch.randn(1, 3, last.shape[0], generator=generator).to(first.numbers)
+    states = torch.randn(1, 3, first.shape[1], generator=generator).to(first.kind_in)
+    residual = torch.randn(1, 3, last.shape[0], generator=generator).to(last.kind_out)
     try:
-        return apart(made(states, residual), module(states, residual)) <= tolerance(first.numbers)
+        return apart(made(states, residual), module(states, residual)) <= tolerance(first.kind_in)
     except Exception:  # it takes something else, or is of another kind of numbers
         return False

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from schemas.errors import ModelError
 from schemas.spec import Spec
 from worker.engine.forward import Network
+from worker.engine.half_states import with_half_states
 from worker.engine.int8 import Int8Linear, weight_most
 from worker.engine.kernel_linear import KernelLinear, takes
 from worker.engine.kernels import kernels
@@ -49,7 +50,9 @@ def in_int8(network: Network, spec: Spec) -> Network:
         raise ModelError(
             f"{spec.model} does not run in int8: {type(cause).__name__}: {cause}", way_out=_WAY_OUT
         ) from cause
-    return replace(network, integers=_share(layers, kept))
+    made = replace(network, integers=_share(layers, kept))
+    with_half_states(made, trial)
+    return made
 
 
 def _check_bears() -> None:

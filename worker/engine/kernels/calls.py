@@ -48,7 +48,7 @@ class Kernels:
         """
         up, last = layers[:-1], layers[-1]
         rows = _rows(states, layers[0])
-        output = rows.new_empty((len(rows), last.shape[0]))
+        output = torch.empty((len(rows), last.shape[0]), dtype=last.kind_out)
         self._done(self._library.linear(
             up[0].address if up else None, last.address, after.address_for(output) if after else None,
             rows.data_ptr(), len(rows), output.data_ptr(),
@@ -102,8 +102,8 @@ class Kernels:
 
 def _rows(states: Tensor, layer: Layer) -> Tensor:
     inputs = layer.shape[1]
-    if states.dtype != layer.numbers or states.shape[-1] != inputs:
-        raise ValueError(f"{inputs} inputs in {layer.numbers} are wanted, not {states.shape[-1]} in {states.dtype}")
+    if states.dtype != layer.kind_in or states.shape[-1] != inputs:
+        raise ValueError(f"{inputs} inputs in {layer.kind_in} are wanted, not {states.shape[-1]} in {states.dtype}")
     return states.reshape(-1, inputs).contiguous()
 
 

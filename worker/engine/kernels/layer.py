@@ -19,6 +19,7 @@ class _Struct(ctypes.Structure):
 
     _fields_ = [
         ("kind", _N), ("in", _N), ("out", _N), ("weights", _P), ("begin", _P), ("scales", _P), ("bias", _P),
+        ("halves_in", _N), ("halves_out", _N),
     ]  # fmt: skip
 
 
@@ -33,8 +34,6 @@ class Layer:
 
     def __init__(self, weight: Tensor, bias: Tensor | None, scales: Tensor | None = None) -> None:
         self.shape = tuple(weight.shape)
-        #: In which kind numbers go in and come out.
-        self.numbers = torch.float32 if weight.dtype == torch.int8 else weight.dtype
         self.weights = _panels(weight)
         added = weight.new_zeros(len(weight), dtype=torch.float32) if bias is None else bias.detach().float()
         begin = added if scales is None else -_ZERO * weight.sum(1, dtype=torch.int32)
@@ -44,8 +43,19 @@ class Layer:
         ]
         places = [tensor.data_ptr() for tensor in self._kept]
         outputs, inputs = self.shape
-        self._struct = _Struct(KINDS[weight.dtype], inputs, outputs, *places)
+        self._struct = _Struct(KINDS[weight.dtype], inputs, outputs, *places, *[None] * (4 - len(places)))
         self.address = ctypes.addressof(self._struct)
+        kind = torch.float32 if weight.dtype == torch.int8 else weight.dtype
+        self.takes(kind)
+        self.gives(kind)
+
+    def takes(self, kind: torch.dtype) -> None:
+        """In which kind numbers come in; integers may come in both."""
+        self.kind_in, self._struct.halves_in = kind, kind == torch.bfloat16
+
+    def gives(self, kind: torch.dtype) -> None:
+        """In which kind numbers go out."""
+        self.kind_out, self._struct.halves_out = kind, kind == torch.bfloat16
 
 
 class Norm:

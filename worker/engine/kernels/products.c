@@ -19,13 +19,14 @@ typedef struct {
     const uint32_t *weights; /* [panels of 64 columns, words, 64], filled up with zeros */
     const int32_t *begin;    /* [columns] what sums begin with: the bias; of bytes, what makes up for their zero, 128 */
     const float *scales, *bias; /* [columns], of bytes only: what a column's sums are multiplied with, and its bias */
+    long halves_in, halves_out; /* whether numbers come and go in bfloat16, else in float32 */
 } layer;
 
 INLINE long words_in(const layer *l) {
     return l->kind == FLOATS ? l->in : l->kind == HALVES ? l->in / 2 : (l->in + 3) / 4;
 }
 
-INLINE long size_of(long kind) { return kind == HALVES ? 2 : 4; }
+INLINE long size_of(long halves) { return halves ? 2 : 4; }
 
 /* sums[ROWS, COLUMNS] = begin + x[rows, words] weights[words, COLUMNS]; where rows are fewer, the last one again. */
 INLINE void tile(const int kind, const uint32_t *x, long row, long rows, const uint32_t *weights, long words,
@@ -72,8 +73,8 @@ INLINE void finish(const int kind, const int with_gelu, const layer *l, const in
         floats y = finished(kind, with_gelu, l, _mm512_load_si512(sums + at), column + at, scales);
         long left = l->out - column - at;
         /* A mask costs time, even a full one. */
-        if (left >= LANES) store_whole(out, column + at, kind == HALVES, y);
-        else store(out, column + at, kind == HALVES, first(left), y);
+        if (left >= LANES) store_whole(out, column + at, l->halves_out, y);
+        else store(out, column + at, l->halves_out, first(left), y);
     }
 }
 
@@ -93,7 +94,7 @@ INLINE void product(const int kind, const int with_gelu, const layer *l, const v
                 if (from + depth < words) continue;
                 for (long i = 0; i < ROWS && r + i < rows; i++)
                     finish(kind, with_gelu, l, place + i * COLUMNS, column, scales[r + i],
-                           (char *)out + (r + i) * l->out * size_of(kind));
+                           (char *)out + (r + i) * l->out * size_of(l->halves_out));
             }
         }
 }
@@ -111,10 +112,10 @@ static void multiply_gelu(const layer *l, const void *x, const float *scales, lo
 }
 
 /* The greatest of the absolute values, as bits: as integers, infinity is greater than any number, and NaN than that. */
-INLINE float greatest(const float *row, long width) {
+INLINE float greatest(const void *x, long start, long width, const int halves) {
     __m512i most = _mm512_setzero_si512(), sign = _mm512_set1_epi32(0x7fffffff);
     for (long at = 0; at < width; at += LANES) {
-        __m512i bits = _mm512_maskz_loadu_epi32(first(width - at), row + at);
+        __m512i bits = _mm512_castps_si512(load(x, start + at, halves, first(width - at)));
         most = _mm512_max_epi32(most, _mm512_and_si512(bits, sign));
     }
     int32_t bits = _mm512_reduce_max_epi32(most);
@@ -124,14 +125,15 @@ INLINE float greatest(const float *row, long width) {
 }
 
 /* Each row as bytes around 128, `stride` of them, and the scale of each row. */
-static void quantize(const float *x, long rows, long width, uint8_t *levels, long stride, float *scales) {
-    for (long row = 0; row < rows; row++, x += width, levels += stride) {
-        float scale = greatest(x, width) / 127.0f;
+INLINE void quantize(const void *x, long rows, long width, const int halves, uint8_t *levels, long stride,
+                     float *scales) {
+    for (long row = 0, start = 0; row < rows; row++, start += width, levels += stride) {
+        float scale = greatest(x, start, width, halves) / 127.0f;
         scales[row] = scale < 1e-30f ? 1e-30f : scale;
         floats inverse = _mm512_set1_ps(1.0f / scales[row]);
         for (long at = 0; at < width; at += LANES) {
             __mmask16 mask = first(width - at);
-            __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + at), inverse));
+            __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(load(x, start + at, halves, mask), inverse));
             __m128i bytes = _mm_xor_si128(_mm512_cvtsepi32_epi8(whole), _mm_set1_epi8((char)0x80));
             if (width - at >= LANES) _mm_storeu_si128((__m128i *)(levels + at), bytes);
             else _mm_mask_storeu_epi8(levels + at, mask, bytes);
@@ -142,7 +144,8 @@ static void quantize(const float *x, long rows, long width, uint8_t *levels, lon
 /* The numbers of some rows as a layer takes them: as they are, or as bytes, written to `levels`. */
 INLINE const void *taken(const layer *l, const void *x, long rows, uint8_t *levels, float *scales) {
     if (l->kind != BYTES) return x;
-    quantize(x, rows, l->in, levels, 4 * words_in(l), scales);
+    if (l->halves_in) quantize(x, rows, l->in, 1, levels, 4 * words_in(l), scales);
+    else quantize(x, rows, l->in, 0, levels, 4 * words_in(l), scales);
     return levels;
 }
 
@@ -155,11 +158,11 @@ INLINE long at_once(const layer *up) {
 }
 
 /* x[rows, in] through a layer and GELU, unless there is none, through the last layer, and the norm, if any, to
- * out[rows, out]: all float32 or, of HALVES, bfloat16. What lies between is never in memory as a whole.
+ * out[rows, out]. What lies between is never in memory as a whole.
  * Returns 0, or 1 where there is no memory. */
 int linear(const layer *up, const layer *last, const norm *n, const char *x, long rows, char *out) {
     const layer *entry = up ? up : last;
-    long size = size_of(last->kind), most = at_once(up);
+    long size_in = size_of(entry->halves_in), size_out = size_of(last->halves_out), most = at_once(up);
     long words = words_in(entry) > words_in(last) ? words_in(entry) : words_in(last);
     float scales[MOST_ROWS];
     uint8_t *levels = aligned_alloc(64, whole(most * words) * 4);
@@ -167,13 +170,14 @@ int linear(const layer *up, const layer *last, const norm *n, const char *x, lon
     int failed = !middle || !levels;
     for (long from = 0, some; from < rows && !failed; from += some) {
         some = rows - from < most ? rows - from : most;
-        const char *given = x + from * entry->in * size, *residual = n ? n->residual + from * last->out * size : NULL;
-        char *place = out + from * last->out * size;
+        const char *given = x + from * entry->in * size_in;
+        const char *residual = n ? n->residual + from * last->out * size_out : NULL;
+        char *place = out + from * last->out * size_out;
         if (up) multiply_gelu(up, taken(up, given, some, levels, scales), scales, some, middle);
         multiply(last, taken(last, up ? middle : given, some, levels, scales), scales, some, place);
         for (long row = 0; n && row < some; row++)
             norm_row(place, residual, place, row * last->out, last->out, n->weight, n->bias, (float)n->epsilon,
-                     last->kind == HALVES);
+                     last->halves_out);
     }
     free(middle), free(levels);
     return failed;
