@@ -62,7 +62,7 @@ INLINE floats finished(const int kind, const int with_gelu, const layer *l, __m5
         y = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scale, _mm512_load_ps(l->scales + column)));
         y = _mm512_add_ps(y, _mm512_load_ps(l->bias + column));
     }
-    return with_gelu ? gelu_of(y, kind == BYTES) : y;
+    return with_gelu ? gelu_of(y, kind != FLOATS) : y;
 }
 
 /* The sums of one row in one panel, to its numbers at `out`. */
