@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from producer import records
 from producer.report import tell, write_report
 from producer.table import read_record
 from schemas.files import read_bytes
@@ -28,6 +29,13 @@ def test_a_run_is_told_of_from_its_receipts(vecmill: Processes, tiny_model: Path
     page = (tmp_path / "report.html").read_text()
     for words in ("committed as version 0", "doc-299", "is null", "cut at 64", "Made with", "float32"):
         assert words.lower() in page.lower(), words
+    record = read_record(str(table), "one")
+    assert record is not None
+    # A later run that found no row to embed is not what a reader wants to hear of.
+    later = {"run": "later", "rows": 0, "source_rows": 0, "created_at": record.created_at + 1}
+    records.save(record.model_copy(update=later))
+    assert vecmill.run("report", table).stdout.strip().endswith("report-one.html")
+    assert vecmill.run("report", table, "--run", "later").stdout.strip().endswith("report-later.html")
     assert vecmill.run("report", table, "--run", "one").returncode == 0
     assert (tmp_path / "report-one.html").exists()
     nowhere = vecmill.run("report", table, "--to", "/proc/nowhere/report.html")

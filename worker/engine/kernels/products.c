@@ -128,8 +128,7 @@ INLINE float greatest(const void *x, long start, long width, const int halves) {
 INLINE void quantize(const void *x, long rows, long width, const int halves, uint8_t *levels, long stride,
                      float *scales) {
     for (long row = 0, start = 0; row < rows; row++, start += width, levels += stride) {
-        float scale = greatest(x, start, width, halves) / 127.0f;
-        scales[row] = scale < 1e-30f ? 1e-30f : scale;
+        scales[row] = greatest(x, start, width, halves) / 127.0f; /* 0 makes any levels zeros again */
         floats inverse = _mm512_set1_ps(1.0f / scales[row]);
         for (long at = 0; at < width; at += LANES) {
             __mmask16 mask = first(width - at);

@@ -100,7 +100,8 @@ INLINE void multiply_add(const int kind, __m512i *sum, __m512i a, __m512i b) {
     else __asm__("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
 }
 
-/* (x - mean) / sqrt(variance + epsilon) times weight, plus bias, of a row x or x + `added`; numbers of one kind. */
+/* (x - mean) / sqrt(variance + epsilon) times weight, plus bias, of a row of one kind of numbers; with `added`, of
+ * out + `added`, and x is out. */
 INLINE void norm_row(const void *x, const void *added, void *out, long start, long width, const void *weight,
                      const void *bias, float epsilon, int halves) {
     floats sum = _mm512_setzero_ps(), squares = _mm512_setzero_ps();
@@ -111,7 +112,6 @@ INLINE void norm_row(const void *x, const void *added, void *out, long start, lo
         if (added) store(out, start + at, halves, mask, one);
         sum = _mm512_add_ps(sum, one);
     }
-    if (added) x = out;
     floats mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / (float)width);
     for (long at = 0; at < width; at += LANES) {
         __mmask16 mask = first(width - at);
