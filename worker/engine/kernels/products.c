@@ -10,14 +10,13 @@
 #define ROWS 6 /* of a tile: 24 vectors of sums, 4 of weights and one of a row are 29 of 32 registers */
 #define VECTORS 4
 #define COLUMNS (VECTORS * LANES)
-#define DEPTH 384          /* words of a row at a time: their weights in one tile's columns are 96 KiB */
-#define MOST_ROWS 192      /* at a time */
-#define MIDDLE (64 << 10) /* numbers between two layers at a time */
+#define DEPTH 384     /* words of a row at a time: their weights in one tile's columns are 96 KiB */
+#define MOST_ROWS 192 /* at a time: weights that come from memory are then worth their way */
 
 typedef struct {
-    long kind, in, out; /* FLOATS, HALVES or BYTES; numbers in a row before and after */
-    const uint32_t *weights; /* [panels of 64 columns, words, 64], filled up with zeros */
-    const int32_t *begin;    /* [columns] what sums begin with: the bias; of bytes, what makes up for their zero, 128 */
+    long kind, in, out;         /* FLOATS, HALVES or BYTES; numbers in a row before and after */
+    const uint32_t *weights;    /* [panels of 64 columns, words, 64], filled up with zeros */
+    const int32_t *begin;       /* [columns] what sums begin with: the bias; of bytes, what makes up for their zero, 128 */
     const float *scales, *bias; /* [columns], of bytes only: what a column's sums are multiplied with, and its bias */
     long halves_in, halves_out; /* whether numbers come and go in bfloat16, else in float32 */
 } layer;
@@ -151,24 +150,19 @@ INLINE const void *taken(const layer *l, const void *x, long rows, uint8_t *leve
 /* Added to what comes out, [rows, out]; then LayerNorm. */
 typedef struct { const char *residual; const void *weight, *bias; double epsilon; } norm;
 
-INLINE long at_once(const layer *up) {
-    long fit = up ? MIDDLE / up->out / ROWS * ROWS : MOST_ROWS;
-    return fit < ROWS ? ROWS : fit > MOST_ROWS ? MOST_ROWS : fit;
-}
-
 /* x[rows, in] through a layer and GELU, unless there is none, through the last layer, and the norm, if any, to
  * out[rows, out]. What lies between is never in memory as a whole.
  * Returns 0, or 1 where there is no memory. */
 int linear(const layer *up, const layer *last, const norm *n, const char *x, long rows, char *out) {
     const layer *entry = up ? up : last;
-    long size_in = size_of(entry->halves_in), size_out = size_of(last->halves_out), most = at_once(up);
+    long size_in = size_of(entry->halves_in), size_out = size_of(last->halves_out);
     long words = words_in(entry) > words_in(last) ? words_in(entry) : words_in(last);
     float scales[MOST_ROWS];
-    uint8_t *levels = aligned_alloc(64, whole(most * words) * 4);
-    char *middle = aligned_alloc(64, whole(most * (up ? up->out : 1)) * 4);
+    uint8_t *levels = aligned_alloc(64, whole(MOST_ROWS * words) * 4);
+    char *middle = aligned_alloc(64, whole(MOST_ROWS * (up ? up->out : 1)) * 4);
     int failed = !middle || !levels;
     for (long from = 0, some; from < rows && !failed; from += some) {
-        some = rows - from < most ? rows - from : most;
+        some = rows - from < MOST_ROWS ? rows - from : MOST_ROWS;
         const char *given = x + from * entry->in * size_in;
         const char *residual = n ? n->residual + from * last->out * size_out : NULL;
         char *place = out + from * last->out * size_out;
