@@ -20,8 +20,9 @@ from producer.publish import publish, told
 from producer.request import Where
 from producer.result import Result
 from producer.start import check_source
-from producer.table import check_base, commit, committed_version, count_twins, list_parts, open_table, sweep
+from producer.table import TableState, check_base, commit, committed_version, count_twins, list_parts, open_table, sweep
 from producer.twins import copy_vectors, twins_of
+from schemas.errors import TableError
 from schemas.receipt import Receipt, Totals
 from schemas.run import RunRecord
 
@@ -113,13 +114,13 @@ def receipts(record: RunRecord) -> Mapping[int, Receipt]:
 def result(record: RunRecord, *, seconds: float) -> Result:
     """What the run came to, from the receipts in its parts; of the table, the version that the run made.
 
-    Another run may have committed since. A run that made no version tells of the table's latest.
+    Another run may have committed since.
     """
     totals = Totals()
     for receipt in receipts(record).values():
         totals = totals.plus(receipt)
     twins = count_twins(record.table, record.run)
-    table = open_table(record.table, committed_version(record.table, record.run))
+    table = _version_of(record)
     encode = (totals.last_durable - totals.first_claim) if totals.first_claim and totals.last_durable else 0.0
     return Result(
         run=record.run,
@@ -146,3 +147,14 @@ def result(record: RunRecord, *, seconds: float) -> Result:
         dims=record.spec.dims,
         fingerprint=record.spec.fingerprint,
     )
+
+
+def _version_of(record: RunRecord) -> TableState | None:
+    """The version that the run made; the latest, where it made none or the log no longer goes back so far."""
+    made = committed_version(record.table, record.run)
+    try:
+        return open_table(record.table, made)
+    except TableError:
+        if made is None:
+            raise
+        return open_table(record.table)

@@ -240,6 +240,19 @@ def test_a_second_upsert_goes_on_top_of_the_first_and_loses_none_of_its_rows(tab
     assert held(table) == expected
 
 
+def test_a_run_whose_version_can_no_longer_be_opened_tells_of_the_latest(table, tmp_path):
+    source = source_of(tmp_path, {"from 2": "one"}, "c2")
+    record = begun(table, source, "run-2")
+    worked(record, source)
+    assert commit(record, list_parts(record.table, record.run)) == 1
+    ran(table, source_of(tmp_path, {"from 3": "one"}, "c3"), "run-3")
+    DeltaTable(table).create_checkpoint()
+    # As cleaning up does: the older entries are gone, and this version is named by one that needs them.
+    (table / "_delta_log" / f"{0:020}.json").unlink()
+    told = result(record, seconds=0.0)
+    assert (told.version, told.chunks) == (2, 12)
+
+
 def test_a_commit_that_loses_the_race_is_made_again_on_the_new_version(table, tmp_path, monkeypatch):
     one, two = (source_of(tmp_path, {f"from {n}": "one", "d4": f"text {20 + n}"}, f"c{n}") for n in (1, 2))
     records = [begun(table, source, f"run-{n}") for n, source in ((2, one), (3, two))]

@@ -16,8 +16,8 @@
 typedef struct {
     long kind, in, out;         /* FLOATS, HALVES or BYTES; numbers in a row before and after */
     const uint32_t *weights;    /* [panels of 64 columns, words, 64], filled up with zeros */
-    const int32_t *begin;       /* [columns] what sums begin with: the bias; of bytes, what makes up for their zero, 128 */
-    const float *scales, *bias; /* [columns], of bytes only: what a column's sums are multiplied with, and its bias */
+    const int32_t *begin;       /* [columns] what sums begin with: the bias; of bytes, what their zero, 128, takes */
+    const float *scales, *bias; /* [columns], of bytes only: what a sum is multiplied with, and the bias */
     long halves_in, halves_out; /* whether numbers come and go in bfloat16, else in float32 */
 } layer;
 
