@@ -2,8 +2,9 @@
 
     python -m benchmarks.products
 
-[2048, 384] x [384, 1536] in float32, bfloat16 and int8, each by every kernel that torch has for it, with weights laid
-out beforehand where it can be; medians, the best kernel counts. The last line of stdout is one JSON object.
+[2048, 384] x [384, 1536] in float32, bfloat16 and int8, each by every kernel that torch or Vecmill has for it, with
+weights laid out beforehand where it can be; medians, the best kernel counts. The last line of stdout is one JSON
+object.
 """
 
 import json
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 
 from benchmarks import machine
+from worker.engine.kernels import Layer, kernels
 
 ROWS, INNER, OUTER = 2048, 384, 1536
 _TURNS, _WARM = 40, 5
@@ -51,8 +53,8 @@ def _kernels() -> dict[str, list[Callable[[], Any]]]:
     states, weight = torch.randn(ROWS, INNER), torch.randn(OUTER, INNER)
     few, levels = (torch.randint(-63, 64, tensor.shape, dtype=torch.int8) for tensor in (states, weight.T))
     return {
-        "float32": [plain(states, weight), laid_out(states, weight)],
-        "bfloat16": [plain(states.bfloat16(), weight.bfloat16()), laid_out(states.bfloat16(), weight.bfloat16())],
+        "float32": [way(states, weight) for way in (plain, laid_out, ours)],
+        "bfloat16": [way(states.bfloat16(), weight.bfloat16()) for way in (plain, laid_out, ours)],
         "int8": [lambda: torch._int_mm(few, levels)],
     }
 
@@ -70,6 +72,19 @@ def laid_out(states: torch.Tensor, weight: torch.Tensor) -> Callable[[], Any]:
         if not weight.is_mkldnn:
             weight = torch.ops.mkldnn._reorder_linear_weight(weight, ROWS)
         return torch.ops.mkldnn._linear_pointwise(states, weight, None, "none", [], "")
+
+    return product
+
+
+def ours(states: torch.Tensor, weight: torch.Tensor) -> Callable[[], Any]:
+    """By the worker's own kernels."""
+    layer = Layer(weight, None)
+
+    def product() -> Any:
+        own = kernels()
+        if own is None or not own.multiplies(weight.dtype):
+            raise NotImplementedError
+        return own.linear((layer,), states)
 
     return product
 
