@@ -53,7 +53,7 @@ def metadata(wheel, held):
 
 def test_the_wheel_holds_what_runs_and_nothing_else(held):
     sources = {name for name in tracked() if name.startswith(tuple(f"{side}/" for side in SIDES))}
-    assert {Path(name).suffix for name in sources} == {".py", ".c", ".lua", ".typed", ".j2", ".css", ".js"}
+    assert {Path(name).suffix for name in sources} == {".py", ".c", ".h", ".lua", ".typed", ".j2", ".css", ".js"}
     assert {name for name in held if ".dist-info/" not in name} == sources
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in held)
 

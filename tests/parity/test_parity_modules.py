@@ -146,9 +146,12 @@ def test_encoders_of_encoder_decoder_models(base, agree, tmp_path, kind):
     folder = tiny.saved(tmp_path / "m", base(kind), Normalize(), max_seq_length=100)
     # Many of these load at random from a whole checkpoint, and narrow: see below.
     weights = load_file(folder / "model.safetensors")
+    torch.manual_seed(0)
     wide = {key: torch.randn_like(value) * 0.3 if value.ndim == 2 else value for key, value in weights.items()}
     save_file(wide, folder / "model.safetensors", metadata={"format": "pt"})
-    embedder, oracle = agree(folder, layout=f"encoder of {kind}" if kind != "bart" else "bart, whole")
+    # Weights so wide make much of rounding: each side is up to 9e-7 from double precision.
+    layout = f"encoder of {kind}" if kind != "bart" else "bart, whole"
+    embedder, oracle = agree(folder, layout=layout, tolerance=2e-6)
     assert type(embedder.parts.network.model).__name__ == type(oracle[0].auto_model).__name__
     wrong = Embedder.from_options(ModelOptions(model=str(folder), pooling="cls", dtype="float32"))
     assert cosines(embedder.embed(tiny.TEXTS), wrong.embed(tiny.TEXTS)).min() < 0.99
