@@ -39,7 +39,9 @@ def check_moves(record: RunRecord, log: DeltaTable | None) -> None:
         return
     if log is None:
         raise TableError(f"the table {record.table} has gone since run {record.run} began", way_out=_AGAIN)
-    moves = {entry["version"]: entry for entry in entries_of(log) if entry["version"] > record.base_version}
+    moves = {
+        entry["version"]: entry for entry in entries_of(log, record.table) if entry["version"] > record.base_version
+    }
     for version in range(record.base_version + 1, log.version() + 1):
         if version not in moves or not _harmless(moves[version], record):
             raise _moved(record, version, _by(moves.get(version)))

@@ -35,7 +35,7 @@ def commit(record: RunRecord, parts: Sequence[Part], twins: TwinFiles = NO_TWINS
     for _ in range(_TRIES):
         log = latest_log(record.table)
         if log is not None and log.transaction_version(record.run) is not None:
-            return _version_of(log, record.run)
+            return _version_of(log, record)
         _check_complete(record, parts)
         _check_twins(record, twins)
         check_moves(record, log)
@@ -47,7 +47,7 @@ def commit(record: RunRecord, parts: Sequence[Part], twins: TwinFiles = NO_TWINS
             reason = error
             continue
         now = open_log(record.table)
-        return _version_of(now, record.run) if published else now.version()
+        return _version_of(now, record) if published else now.version()
     raise RunFailed(
         f"run {record.run} could not be committed to {record.table} in {_TRIES} tries: {reason}",
         way_out=f"its parts are kept: vecmill resume {record.run}",
@@ -64,7 +64,7 @@ def committed_versions(table: str, runs: Iterable[str]) -> dict[str, int]:
     log = latest_log(table)
     if log is None:
         return {}
-    told = {entry[RUN_KEY]: int(entry["version"]) for entry in entries_of(log) if RUN_KEY in entry}
+    told = {entry[RUN_KEY]: int(entry["version"]) for entry in entries_of(log, table) if RUN_KEY in entry}
     # A run's transaction outlives its commit in the log, but each question goes through all transactions.
     kept = (run for run in runs if run in told or log.transaction_version(run) is not None)
     return {run: told.get(run, log.version()) for run in kept}
@@ -131,6 +131,7 @@ def _check_any(record: RunRecord, parts: list[Part]) -> None:
         )
 
 
-def _version_of(log: DeltaTable, run: str) -> int:
+def _version_of(log: DeltaTable, record: RunRecord) -> int:
     """The version that a run's commit made; the present one where the log no longer reaches back to it."""
-    return next((int(entry["version"]) for entry in entries_of(log) if entry.get(RUN_KEY) == run), log.version())
+    entries = entries_of(log, record.table)
+    return next((int(entry["version"]) for entry in entries if entry.get(RUN_KEY) == record.run), log.version())

@@ -38,7 +38,7 @@ class Version(Record):
 
 def history(table: str) -> list[Version]:
     """The versions, the latest first."""
-    entries = entries_of(open_log(table))
+    entries = entries_of(open_log(table), table)
     commits = commits_of(entries)
     return [_version(entry, commits.get(entry["version"]) or {}) for entry in entries]
 

@@ -87,10 +87,20 @@ def no_table(table: str) -> TableError:
     )
 
 
-def entries_of(log: DeltaTable) -> list[dict[str, Any]]:
-    """What the log tells of its commits, the latest first."""
-    with telling(log.table_uri):
-        return list(log.history())
+def entries_of(log: DeltaTable, table: str) -> list[dict[str, Any]]:
+    """What the log tells of the commits up to the opened version, the latest first, each with its `version`.
+
+    delta-rs tells of all commits that are there when it is asked, but counts back from the version that was opened:
+    with a commit in between, all numbers would be off. So it is asked until nothing has come in between.
+    """
+    newest = latest_log(table) or log
+    while True:
+        with telling(table):
+            entries = list(newest.history())
+        now = latest_log(table) or newest
+        if now.version() == newest.version():
+            return [entry for entry in entries if entry["version"] <= log.version()]
+        newest = now
 
 
 def live_files(log: DeltaTable, table: str) -> list[LiveFile]:

@@ -73,7 +73,7 @@ class _Made(NamedTuple):
 
 
 def _from_history(log: DeltaTable, table: str) -> _Made | None:
-    commit = commit_of(entries_of(log), log.version())
+    commit = commit_of(entries_of(log, table), log.version())
     if commit is None or SPEC_KEY not in commit:
         return None
     return _made(commit[RUN_KEY], commit[FINGERPRINT_KEY], commit, table)

@@ -12,7 +12,7 @@ import pytest
 from deltalake import DeltaTable
 
 from producer.table import commit, committed_version, history, list_parts, open_table, read
-from producer.table.log import live_files, open_log
+from producer.table.log import RUN_KEY, entries_of, live_files, open_log
 from schemas.errors import RunFailed, TableError
 from schemas.job import part_path
 from schemas.run import SourceOptions
@@ -207,3 +207,35 @@ def test_the_log_tells_rows_and_the_transaction(tmp_path):
     log = open_log(str(tmp_path / "t"))
     assert log.transaction_version("run-1") == 1
     assert [file.rows for file in live_files(log, str(tmp_path / "t"))] == [10, 10, 5]
+
+
+def named(entries):
+    """The run of each version, the latest first."""
+    return [(entry["version"], entry[RUN_KEY]) for entry in entries]
+
+
+def test_a_log_that_others_went_on_with_still_numbers_its_commits_rightly(tmp_path):
+    folder = tmp_path / "a table"
+    committed(a_record(folder, rows=25))
+    old = open_log(str(folder))
+    committed(a_record(folder, "run-2", rows=25, mode="replace", base_version=0))
+    assert named(entries_of(old, str(folder))) == [(0, "run-1")]
+    assert named(entries_of(open_log(str(folder)), str(folder))) == [(1, "run-2"), (0, "run-1")]
+    assert [open_table(str(folder), version).run for version in (0, 1)] == ["run-1", "run-2"]
+
+
+def test_a_commit_while_the_log_is_read_moves_no_number(tmp_path, monkeypatch):
+    committed(a_record(tmp_path / "t", rows=25))
+    later = a_record(tmp_path / "t", "run-2", rows=25, mode="replace", base_version=0)
+    write_run(later, TEXTS)
+    real = DeltaTable.history
+
+    def history_of_a_busy_table(log):
+        monkeypatch.setattr(DeltaTable, "history", real)
+        commit(later, list_parts(later.table, later.run))
+        return real(log)
+
+    log = open_log(str(tmp_path / "t"))
+    monkeypatch.setattr(DeltaTable, "history", history_of_a_busy_table)
+    assert named(entries_of(log, later.table)) == [(0, "run-1")]
+    assert committed_version(later.table, "run-2") == 1
