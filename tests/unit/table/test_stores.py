@@ -63,6 +63,15 @@ def test_every_reader_sees_the_codes(record):
         assert np.array_equal(np.array(found), expected)
 
 
+def test_an_older_version_is_read_as_it_was_stored(record):
+    before = read(record.table)
+    committed(a_record(record.table, "run-2", rows=25, mode="replace", base_version=0, source=SOURCE))
+    assert read(record.table)[1].dtype == np.float32
+    ids, block = read(record.table, version=0)
+    assert ids == before[0]
+    assert np.array_equal(block, before[1])
+
+
 def test_a_code_takes_a_byte(tmp_path):
     record = a_quantized(tmp_path, "uint8", spec=a_spec(dims=512), ranges=Ranges.of(np.eye(2, 512, dtype=np.float32)))
     block = np.random.default_rng(0).random((500, 512), np.float32)
