@@ -93,7 +93,7 @@ def entries_of(log: DeltaTable, table: str) -> list[dict[str, Any]]:
     delta-rs tells of all commits that are there when it is asked, but counts back from the version that was opened:
     with a commit in between, all numbers would be off. So it is asked until nothing has come in between.
     """
-    newest = latest_log(table) or log
+    newest = log
     while True:
         with telling(table):
             entries = list(newest.history())
