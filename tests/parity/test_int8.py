@@ -13,10 +13,11 @@ from transformers import AutoModel
 from benchmarks.docstrings import docstring_table
 from benchmarks.throughput import model_folder
 from schemas.errors import ModelError
+from tests.unit.kernels.checks import needs_all
 from worker.engine import Embedder, quantize
 from worker.engine.int8 import Int8Linear
 from worker.engine.kernel_linear import FeedForward, KernelLinear
-from worker.engine.kernels import Kernels, kernels
+from worker.engine.kernels import Kernels
 
 TEXTS = [text for text in tiny.TEXTS if text.strip()]
 
@@ -126,11 +127,7 @@ def in_bfloat16(embedder):
     return [sum(column) for column in zip(*kinds, strict=True)]
 
 
-HALVES = (own := kernels()) is not None and own.multiplies(torch.int8) and own.has_pairs
-needs_halves = pytest.mark.skipif(not HALVES, reason="the kernels are for AVX-512 with bfloat16, and need a C compiler")
-
-
-@needs_halves
+@needs_all
 @pytest.mark.parametrize(
     ("kind", "style"), [("bert", "wordpiece"), ("distilbert", "wordpiece"), ("roberta", "roberta")]
 )
@@ -140,13 +137,13 @@ def test_attention_takes_and_gives_bfloat16(base, kind, style):
     assert in_bfloat16(embedder) == [3 * layers, layers]
 
 
-@needs_halves
+@needs_all
 def test_where_something_lies_between_layer_and_attention_they_do_not(base):
     # Positions are turned into query and key.
     assert in_bfloat16(Embedder.load(base("qwen3", "decoder"), dtype="int8")) == [0, 0]
 
 
-@needs_halves
+@needs_all
 @pytest.mark.parametrize("fails", [True, False])
 def test_where_it_changes_the_outcome_they_do_not(base, monkeypatch, fails):
     usual = Embedder.load(base("bert"), dtype="float32").embed(TEXTS)

@@ -6,6 +6,7 @@ import tiny_models as tiny
 import torch
 from torch import nn
 
+from tests.unit.kernels.checks import needed
 from worker.engine import Embedder, prepack
 from worker.engine.kernel_linear import FeedForward, KernelLinear
 from worker.engine.prepack import PackedLinear
@@ -13,14 +14,12 @@ from worker.engine.prepack import PackedLinear
 TEXTS = [text for text in tiny.TEXTS if text.strip()]
 
 
-@pytest.fixture(params=["oneDNN", "our own products"])
+@pytest.fixture(params=["oneDNN", pytest.param("our own products", marks=needed)])
 def whose(request, monkeypatch):
     """As on a machine where it is faster."""
     monkeypatch.setattr(prepack, "gains", lambda device, dtype: dtype == torch.float32)
     if request.param == "oneDNN":
         monkeypatch.setattr(prepack, "kernels", lambda: None)
-    elif prepack.kernels() is None:
-        pytest.skip("the kernels are for AVX-512, and need a C compiler")
     return request.param
 
 

@@ -56,7 +56,7 @@ class NormedSum(nn.Module):
         return self.inner.own.linear(self.inner.layers, states, Norm(residual, self.norm))
 
 
-def takes(linear: nn.Linear, own: Kernels, *, integers: bool = False) -> bool:
+def is_best(linear: nn.Linear, own: Kernels, *, integers: bool = False) -> bool:
     """Whether our products are the best for a layer here."""
     dtype = torch.int8 if integers else linear.weight.dtype
     return own.multiplies(dtype) and (dtype != torch.bfloat16 or linear.in_features % 2 == 0)

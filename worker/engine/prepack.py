@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from schemas.spec import Spec
 from worker.engine.device import computes_bfloat16
 from worker.engine.forward import Network
-from worker.engine.kernel_linear import KernelLinear, takes
+from worker.engine.kernel_linear import KernelLinear, is_best
 from worker.engine.kernels import kernels
 from worker.engine.layers import plain_linears, put
 from worker.engine.trial import apart, sequences, tolerance, vocabulary_of
@@ -68,7 +68,7 @@ def _whose(network: Network) -> str:
 
 def _packed(linear: nn.Linear) -> nn.Module:
     own = kernels()
-    return KernelLinear(linear, own) if own is not None and takes(linear, own) else PackedLinear(linear)
+    return KernelLinear(linear, own) if own is not None and is_best(linear, own) else PackedLinear(linear)
 
 
 def gains(device: torch.device, dtype: torch.dtype) -> bool:

@@ -15,7 +15,7 @@ from schemas.spec import Spec
 from worker.engine.forward import Network
 from worker.engine.half_states import with_half_states
 from worker.engine.int8 import Int8Linear, weight_most
-from worker.engine.kernel_linear import KernelLinear, takes
+from worker.engine.kernel_linear import KernelLinear, is_best
 from worker.engine.kernels import kernels
 from worker.engine.layers import plain_linears, put
 from worker.engine.trial import sequences, vocabulary_of
@@ -67,7 +67,7 @@ def _check_bears() -> None:
 
 def _in_integers(linear: nn.Linear) -> nn.Module:
     own = kernels()
-    if own is not None and takes(linear, own, integers=True):
+    if own is not None and is_best(linear, own, integers=True):
         return KernelLinear(linear, own, integers=True)
     return Int8Linear(linear)
 

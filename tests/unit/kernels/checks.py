@@ -12,6 +12,16 @@ needed = pytest.mark.skipif(
     torch.backends.cpu.get_cpu_capability() != "AVX512" or not _COMPILES,
     reason="the kernels are for AVX-512, and need a C compiler",
 )
+#: What this CPU multiplies: another kind's instruction would end the process.
+_FLOATS = [torch.float32, *([torch.bfloat16] if torch.cpu._is_avx512_bf16_supported() else [])]
+INTEGERS = [False, *([True] if torch.cpu._is_vnni_supported() else [])]
+each_float = pytest.mark.parametrize("kind", _FLOATS)
+floats_or_integers = pytest.mark.parametrize("integers", INTEGERS)
+needs_integers = pytest.mark.skipif(len(INTEGERS) < 2, reason="this CPU has no instruction for products of bytes")
+needs_all = pytest.mark.skipif(
+    needed.args[0] or len(_FLOATS) < 2 or len(INTEGERS) < 2 or torch.cpu._is_amx_tile_supported(),
+    reason="int8 around attention in bfloat16 is for AVX-512 with both and without AMX, and needs a C compiler",
+)
 
 
 def normal(*shape, seed=0, kind=torch.float32):

@@ -33,6 +33,8 @@ class Layer:
     """Weights [out, in] in float32, bfloat16 (of an even number of inputs), or int8 with a scale for each output."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, scales: Tensor | None = None) -> None:
+        if weight.dtype == torch.bfloat16 and weight.shape[1] % 2:
+            raise ValueError(f"a row of {weight.shape[1]} numbers in bfloat16 has no whole words")
         self.shape = tuple(weight.shape)
         self.weights = _panels(weight)
         added = weight.new_zeros(len(weight), dtype=torch.float32) if bias is None else bias.detach().float()
