@@ -11,7 +11,7 @@ from tokenizers import models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from tests.parity.tiny_models import LINES, bytelevel, wordpiece
-from worker.engine import tokenizer as module
+from worker.engine import fast_tokenizer as module
 from worker.engine.long_texts import head, splits_at_spaces
 from worker.engine.tokenizer import Tokenizer
 
@@ -43,10 +43,14 @@ _MAKERS: dict[str, Callable[[], Any]] = {
 _MADE = {name: make() for name, make in _MAKERS.items()}
 
 
+@pytest.mark.parametrize("words", [True, False])
 @pytest.mark.parametrize("name", _MADE)
 @given(texts=st.lists(_TEXTS, min_size=1, max_size=3), most_chars=st.integers(0, 120))
-def test_ids_are_those_of_the_whole_text(name: str, texts: list[str], most_chars: int) -> None:
-    tokenizer = Tokenizer(_MADE[name], 12)
+def test_ids_are_those_of_the_whole_text(name: str, words: bool, texts: list[str], most_chars: int) -> None:
+    tokenizer = Tokenizer(_MADE[name], 12)._fast
+    assert tokenizer is not None
+    if not words:
+        tokenizer._by_words = None
     tokenizer._most_chars = None
     whole = tokenizer(texts)
     tokenizer._most_chars = most_chars
@@ -71,7 +75,9 @@ def test_texts_that_are_tokenized_a_few_at_a_time_are_those_of_all_at_once(
 
 @pytest.mark.parametrize("name", _MADE)
 def test_the_usual_tokenizers_split_at_spaces(name: str) -> None:
-    assert Tokenizer(_MADE[name], 12)._most_chars == 12 * module.CHARS_PER_TOKEN
+    fast = Tokenizer(_MADE[name], 12)._fast
+    assert fast is not None
+    assert fast._most_chars == 12 * module.CHARS_PER_TOKEN
 
 
 def test_one_that_looks_across_spaces_reads_the_whole_text() -> None:

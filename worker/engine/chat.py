@@ -27,7 +27,7 @@ class ChatTokenizer(Tokenizer):
         found = super().load(folder, spec)
         assert isinstance(found, cls)
         message = spec.modules[0].config["message"]
-        if found._backend is None:
+        if found._fast is None:
             raise ModelError(f"the tokenizer of {folder} is a slow one, which chat messages do not work with")
         found.structured = message["format"] == "structured"
         found.options = ({"task": message["task"]} if "task" in message else {}) | message["options"]
@@ -35,7 +35,8 @@ class ChatTokenizer(Tokenizer):
 
     def __call__(self, texts: Sequence[str], *, prompt: str = "") -> Tokens:
         """The ids of every text as a message behind the system's, which is the prompt."""
-        tokens = self._encode(self._render(texts, prompt), specials=False)
+        assert self._fast is not None
+        tokens = self._fast(self._render(texts, prompt), specials=False)
         full = np.flatnonzero(tokens.truncated | (tokens.lengths == (self.max_tokens or -1)))
         if len(full) and self.options.get("restore_suffix", True):
             end = self._end(prompt)
@@ -63,7 +64,6 @@ class ChatTokenizer(Tokenizer):
 
     def _end(self, prompt: str) -> list[int]:
         """The ids that every rendering ends in, whatever its text."""
-        assert self._backend is not None
         first, second = (
             self._tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
             for text in self._render(_UNLIKE, prompt)

@@ -1,6 +1,9 @@
 """Token ids of many texts as two flat arrays: what the tokenizer gives and the engine takes."""
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +13,7 @@ Ids = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
 Index = npt.NDArray[np.intp]
 Vectors = npt.NDArray[np.float32]
+ID_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,11 @@ class Tokens:
 
     def lists(self) -> list[list[int]]:
         """The ids as plain lists, one per text."""
-        return [part.tolist() for part in np.split(self.ids, self.offsets[1:-1])] if len(self) else []
+        return [ids.tolist() for ids in self.each()]
+
+    def each(self) -> list[Ids]:
+        """The ids of each text."""
+        return np.split(self.ids, self.offsets[1:-1]) if len(self) else []
 
     def emptied(self, rows: npt.NDArray[np.bool_]) -> Self:
         """The same texts, some of them without their ids."""
@@ -62,6 +70,25 @@ def joined(pieces: list[Tokens]) -> Tokens:
     ids = np.concatenate([piece.ids for piece in pieces])
     truncated = np.concatenate([piece.truncated for piece in pieces])
     return Tokens(ids, offsets_of(lengths), truncated, any(piece.may_be_empty for piece in pieces))
+
+
+def flat(lists: list[list[int]], truncated: npt.NDArray[np.bool_]) -> Tokens:
+    """Texts whose ids are given as lists."""
+    offsets = offsets_of(np.fromiter(map(len, lists), dtype=np.int64, count=len(lists)))
+    ids = np.fromiter(chain.from_iterable(lists), dtype=np.int32, count=int(offsets[-1]))
+    return Tokens(ids=ids, offsets=offsets, truncated=truncated)
+
+
+def as_bytes(ids: Sequence[int]) -> bytes:
+    """Ids as the bytes of int32."""
+    return array("i", ids).tobytes()
+
+
+def of_bytes(texts: list[bytes], truncated: npt.NDArray[np.bool_]) -> Tokens:
+    """Texts whose ids are given as the bytes of int32."""
+    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) // ID_BYTES
+    # In a bytearray they may be changed in place.
+    return Tokens(np.frombuffer(bytearray().join(texts), np.int32), offsets_of(lengths), truncated)
 
 
 def offsets_of(lengths: npt.NDArray[Any]) -> Offsets:

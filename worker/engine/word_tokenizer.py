@@ -6,7 +6,7 @@ A text without a token is fine here: its vector is zeros, as in the oracle.
 import json
 import string
 from collections.abc import Sequence
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,30 +14,21 @@ from tokenizers import Tokenizer as Backend
 
 from schemas.errors import ModelError
 from schemas.spec import Module
-from worker.engine.tokens import Tokens, offsets_of
-
-
-def _tokens(lists: list[list[int]], truncated: list[bool]) -> Tokens:
-    offsets = offsets_of(np.fromiter(map(len, lists), dtype=np.int64, count=len(lists)))
-    ids = np.fromiter(chain.from_iterable(lists), dtype=np.int32, count=int(offsets[-1]))
-    return Tokens(ids=ids, offsets=offsets, truncated=np.array(truncated, dtype=np.bool_), may_be_empty=True)
+from worker.engine.fast_tokenizer import FastTokenizer
+from worker.engine.tokens import Tokens, flat
 
 
 def tokens_of(lists: list[list[int]], limit: int | None) -> Tokens:
     """Ids of many texts, each cut off behind `limit`."""
-    longer = [limit is not None and len(ids) > limit for ids in lists]
-    return _tokens([ids[:limit] for ids in lists], longer)
+    longer = np.array([limit is not None and len(ids) > limit for ids in lists], np.bool_)
+    return replace(flat([ids[:limit] for ids in lists], longer), may_be_empty=True)
 
 
 class StaticTokenizer:
     """tokenizer.json as it is, without special tokens; its own truncation counts, its padding does not."""
 
     def __init__(self, backend: Backend, max_tokens: int | None) -> None:
-        self._backend = backend
-        self.max_tokens = max_tokens
-        backend.no_padding()
-        if max_tokens is not None and (backend.truncation or {}).get("max_length") != max_tokens:
-            backend.enable_truncation(max_tokens)
+        self._fast = FastTokenizer(backend, max_tokens, side=(backend.truncation or {}).get("direction", "right"))
 
     @classmethod
     def load(cls, place: Path, max_tokens: int | None) -> "StaticTokenizer":
@@ -49,8 +40,8 @@ class StaticTokenizer:
 
     def __call__(self, texts: Sequence[str], *, prompt: str = "") -> Tokens:
         """The ids of `prompt + text` of every text."""
-        found = self._backend.encode_batch([prompt + text for text in texts], add_special_tokens=False)
-        return _tokens([encoding.ids for encoding in found], [bool(encoding.overflowing) for encoding in found])
+        tokens = self._fast([prompt + text for text in texts], specials=False)
+        return replace(tokens, may_be_empty=True)
 
     def prompt_length(self, _prompt: str) -> int:
         """0: no pooling behind it leaves a prompt out."""

@@ -1,0 +1,230 @@
+"""Ids of texts by their words are those of the whole texts, whatever blanks and characters a text has."""
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from unicodedata import category
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer as Backend
+
+from tests.parity.tiny_models import LINES, bytelevel, wordpiece
+from worker.engine import lexicon as lexicon_module
+from worker.engine.by_words import ByWords
+from worker.engine.fast_tokenizer import FastTokenizer
+from worker.engine.lexicon import Lexicon
+from worker.engine.tokens import as_bytes
+from worker.engine.words_alone import Cuts, stands_alone
+
+_METASPACE = pre_tokenizers.Metaspace(prepend_scheme="always")
+
+
+def copy(backend: Backend) -> Backend:
+    return Backend.from_str(backend.to_str())
+
+
+# Trained once: twice is not twice the same.
+_BERT = wordpiece().backend_tokenizer
+
+
+def bert(**changes: Any) -> Backend:
+    backend = copy(_BERT)
+    for name, value in changes.items():
+        setattr(backend, name, value)
+    return backend
+
+
+def trained(model: Any, trainer: Any, *, pieces: Any, changes: Any = None) -> Backend:
+    backend = Backend(model)
+    backend.pre_tokenizer = pieces
+    if changes is not None:
+        backend.normalizer = changes
+    backend.train_from_iterator([*LINES, "Two words, two words and one word: café naïve 漢字 ① ﬁ"] * 3, trainer)
+    return backend
+
+
+def unigram(pieces: Any, changes: Any = None) -> Backend:
+    trainer = trainers.UnigramTrainer(vocab_size=300, special_tokens=["<unk>", "</s>"], unk_token="<unk>")
+    backend = trained(models.Unigram(), trainer, pieces=pieces, changes=changes)
+    backend.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return backend
+
+
+def bpe(pieces: Any, changes: Any = None) -> Backend:
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=["<unk>"])
+    return trained(models.BPE(unk_token="<unk>"), trainer, pieces=pieces, changes=changes)
+
+
+def with_tokens(backend: Backend, *tokens: AddedToken) -> Backend:
+    backend.add_tokens(list(tokens))
+    return backend
+
+
+def _split_and(*more: Any) -> Any:
+    return pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), *more])
+
+
+_NFKC_MANY = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
+_MADE: dict[str, Backend] = {
+    "bert": bert(),
+    "cased": bert(normalizer=normalizers.BertNormalizer(lowercase=False)),
+    "accents kept": bert(normalizer=normalizers.BertNormalizer(strip_accents=False)),
+    "nothing cleaned": bert(normalizer=normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False)),
+    "nothing changed": bert(normalizer=None),
+    "nfkc": bert(normalizer=normalizers.Sequence([normalizers.Lowercase(), normalizers.NFKC()])),
+    "added": with_tokens(
+        bert(), AddedToken("x[y", normalized=False), AddedToken("c++", normalized=False, single_word=True)
+    ),
+    "added, changed first": with_tokens(
+        bert(), AddedToken("C++", normalized=True), AddedToken("Mill", normalized=True)
+    ),
+    "stripping": with_tokens(bert(), AddedToken("<m>", lstrip=True, rstrip=True, normalized=False)),
+    "unigram": unigram(_split_and(_METASPACE), _NFKC_MANY),
+    "bpe": bpe(_split_and(pre_tokenizers.Digits(individual_digits=True)), normalizers.NFC()),
+    "words": trained(models.WordLevel(unk_token="<unk>"), trainers.WordLevelTrainer(special_tokens=["<unk>"]),
+                     pieces=pre_tokenizers.Whitespace()),
+}  # fmt: skip
+
+_WORDS = st.sampled_from(
+    [*LINES, "don't", "12,345.6", "漢字", "e\u0301", "\u0301e", "[SEP]", "a[SEP]b", "[sep]", "</s>", "a\u00a0b",
+     "\u200b", "\x1c", "x\x0by", "c++", "c++,", "ｃ++", "xc++y", "<m>", "a<m>b", "x[y", "\x01.", ".\u0338", "ﬁ①", "İx",
+     "\ufeff", "x" * 130, "." * 130, "ab" * 70, "\U0001f3fb", "\uff9e", "가\u11a8", "\u1161"]
+)  # fmt: skip
+_GAPS = st.sampled_from([" ", "  ", "\n", " \t ", "\r\n", "\u00a0", "\u3000", "\u2028", "\x85", "\x1d", ""])
+_TEXTS = st.lists(st.tuples(_WORDS | st.text(max_size=6), _GAPS), max_size=30).map(
+    lambda pairs: "".join(word + gap for word, gap in pairs)
+)
+
+
+@pytest.mark.parametrize("name", _MADE)
+@pytest.mark.parametrize("side", ["right", "left"])
+@given(texts=st.lists(_TEXTS, max_size=4), most=st.none() | st.integers(3, 40), specials=st.booleans())
+@example(texts=["two words", "two\x1cwords", ""], most=3, specials=True)
+def test_ids_are_those_of_the_whole_texts(
+    name: str, side: str, texts: list[str], most: int | None, specials: bool
+) -> None:
+    ours, alone = FastTokenizer(copy(_MADE[name]), most, side=side), copy(_MADE[name])
+    assert ours._by_words is not None
+    if most is not None:
+        alone.enable_truncation(most, direction=side)
+    found, wanted = ours(texts, specials=specials), alone.encode_batch(texts, add_special_tokens=specials)
+    assert found.lists() == [one.ids for one in wanted]
+    assert found.truncated.tolist() == [bool(one.overflowing) for one in wanted]
+    # And again, now that the words are known.
+    assert ours(texts, specials=specials).lists() == found.lists()
+
+
+#: All that combine, divide, or are not seen; and of the others some.
+_CHARS = [
+    char
+    for code, char in enumerate(map(chr, range(sys.maxunicode + 1)))
+    if category(char)[0] in "MZ"
+    or category(char) in ("Cc", "Cf", "Lm", "Sk")
+    or (code % 199 == 0 and category(char) != "Cs")
+]
+
+
+@pytest.mark.parametrize("name", _MADE)
+def test_any_character_between_and_beside_words(name: str) -> None:
+    ours, alone = FastTokenizer(copy(_MADE[name]), None, side="right"), copy(_MADE[name])
+    for at in range(0, len(_CHARS), 1000):
+        forms = ("two{0}words", "two {0}words.{0}", "\u00a0{0}x")
+        texts = [form.format(char) for char in _CHARS[at : at + 1000] for form in forms]
+        assert ours(texts).lists() == [one.ids for one in alone.encode_batch(texts)]
+
+
+_REFUSED: dict[str, Callable[[], Backend]] = {
+    "bytes": lambda: bytelevel(style="roberta").backend_tokenizer,
+    "blanks kept": lambda: unigram(_METASPACE),
+    "the first word another": lambda: unigram(_split_and(pre_tokenizers.Metaspace(prepend_scheme="first"))),
+    "not cut": lambda: unigram(None),
+    "cut at a word": lambda: unigram(pre_tokenizers.Split("two", "isolated")),
+    "blanks replaced": lambda: bert(normalizer=normalizers.Replace(" ", "_")),
+    "something before each text": lambda: bert(normalizer=normalizers.Prepend("x ")),
+    "a token of two words": lambda: with_tokens(bert(), AddedToken("two words", normalized=False)),
+    "a token that may become two": lambda: with_tokens(bert(), AddedToken("漢字", normalized=True)),
+    "another each time": lambda: trained(
+        models.BPE(unk_token="<unk>", dropout=0.5), trainers.BpeTrainer(special_tokens=["<unk>"]), pieces=_split_and()
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _REFUSED)
+def test_who_looks_across_blanks_reads_whole_texts(name: str) -> None:
+    assert Cuts.of(_REFUSED[name]()) is None
+
+
+def test_text_twice_between_special_tokens_is_not_simply_its_words() -> None:
+    twice = processors.TemplateProcessing(single="[CLS] $A $A", special_tokens=[("[CLS]", 2)])
+    assert ByWords.of(bert(post_processor=twice), None, side="right") is None
+
+
+class Counting:
+    """A tokenizer that tells what it was asked."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.asked: list[str] = []
+
+    def encode_batch_fast(self, texts: list[str], **options: Any) -> list[Any]:
+        self.asked += texts
+        found: list[Any] = self._backend.encode_batch_fast(texts, **options)
+        return found
+
+
+def counted(most: int | None = None) -> tuple[Lexicon, Counting]:
+    backend = bert()
+    cuts = Cuts.of(backend)
+    assert cuts is not None
+    if most is not None:
+        backend.enable_truncation(most)
+    counting = Counting(backend)
+    return Lexicon(counting, cuts, most), counting
+
+
+def test_the_tokenizer_sees_a_word_once_and_no_text() -> None:
+    lexicon, counting = counted()
+    first = lexicon.bodies(["two words, two", "words (two)"])
+    assert sorted(counting.asked) == sorted(["two", "words", ",", "(", ")"])
+    counting.asked.clear()
+    assert lexicon.bodies(["two words, two", "words (two)"]) == first
+    assert not counting.asked
+
+
+def test_words_that_are_longer_or_may_be_cut_make_a_whole_text() -> None:
+    lexicon, _ = counted(most=4)
+    longest = "a" * lexicon_module.LONGEST
+    texts = ["two", longest, f"{longest}a", "two 漢字漢字", "two \u0301b", "two\x1cb", ""]
+    assert [body is None for body in lexicon.bodies(texts)] == [False, False, True, True, True, True, False]
+
+
+def test_a_full_lexicon_forgets_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lexicon_module, "MOST_BYTES", 40_000)
+    (lexicon, counting), texts = counted(), [f"word{number} two" for number in range(1_000)]
+    backend, sizes = bert(), []
+    for text in texts:
+        body = lexicon.bodies([text])
+        sizes.append(len(lexicon._known))
+        assert body == [as_bytes(backend.encode(text, add_special_tokens=False).ids)]
+    assert max(sizes) < 300
+    assert counting.asked.count("two") > 3
+
+
+def test_threads_share_a_lexicon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lexicon_module, "MOST_BYTES", 40_000)
+    lexicon, backend = counted()[0], bert()
+    texts = [f"word{number} two words{number % 7}" for number in range(2_000)]
+    wanted = [as_bytes(one.ids) for one in backend.encode_batch(texts, add_special_tokens=False)]
+    with ThreadPoolExecutor(8) as pool:
+        pieces = list(pool.map(lambda at: lexicon.bodies(texts[at : at + 20]), range(0, 2_000, 20)))
+    assert [body for piece in pieces for body in piece] == wanted
+
+
+@pytest.mark.parametrize("char", ["\u0301", "\u200d", "\u0e33", "\uff9e", "\U0001f3fb"])
+def test_what_joins_a_grapheme_does_not_stand_alone(char: str) -> None:
+    assert not stands_alone(f"{char}word")
+    assert stands_alone(f"word{char}")

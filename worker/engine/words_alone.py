@@ -1,0 +1,107 @@
+"""Whether a tokenizer takes each word between blanks alone: then the ids of a text are those of its words, in a row.
+
+Decided by what the tokenizer is made of, since no number of trials shows that a blank is never looked across; and
+tried all the same.
+"""
+
+import json
+import re
+import sys
+import unicodedata
+from dataclasses import dataclass
+from typing import Any, Self
+
+#: What removes blanks and cuts there.
+_CUTS = ("BertPreTokenizer", "WhitespaceSplit", "Whitespace")
+#: What then looks at each piece by itself.
+_LOCAL_PIECES = (*_CUTS, "Punctuation", "Digits", "Metaspace", "UnicodeScripts")
+#: What changes a character by itself and those that combine with it, which a blank does not.
+_LOCAL_CHANGES = (
+    "BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Nmt", "Precompiled", "Strip", "StripAccents",
+)  # fmt: skip
+_MODELS = ("WordPiece", "WordLevel", "Unigram", "BPE")
+_MANY_BLANKS = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
+#: All that `str.split` takes for a blank.
+_BLANKS = "".join(char for char in map(chr, range(sys.maxunicode + 1)) if char.isspace())
+#: Characters that combine with the one before, though they are letters (grapheme clusters, UAX 29).
+_COMBINING = "\u0e33\u0eb3\uff9e\uff9f" + "".join(map(chr, range(0x1F3FB, 0x1F400)))
+_PIECES = re.compile(r"[!-/:-@\[-`{-~]|[^!-/:-@\[-`{-~]+").findall
+_ENDS = ("word", "Wörter12", "x.", "(a)", "3.5", "don't", "漢字", "é", "a-b_", "http://x.y/z?q=1", "#!", "e\u0301")
+_BEGINNINGS = ("word", "Word", "7", ".", "two", "漢字", "'s", "_", "-", "É", "ﬁ", "가")
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Where a text may be cut: each piece has the ids that it has in the text.
+
+    `glue` are those blanks of `str.split` at which a text must be left whole: the tokenizer drops them, say, and joins
+    what is beside them. `punctuation`: words may be cut around it, but for those that hold one of `tokens`.
+    """
+
+    glue: str
+    punctuation: bool
+    tokens: tuple[str, ...]
+
+    @classmethod
+    def of(cls, backend: Any) -> Self | None:
+        """Those of a tokenizer, which may not truncate; None where it looks across blanks."""
+        made = json.loads(backend.to_str())
+        tokens = {token["content"]: token["normalized"] for token in made["added_tokens"]}
+        if not _is_local(made) or not all(map(_is_word, tokens)) or not _tried(backend):
+            return None
+        first = _steps(made["pre_tokenizer"], "pretokenizers")[0]
+        as_written = all(content.isalnum() or not normalized for content, normalized in tokens.items())
+        return cls(_glue(backend), first["type"] == "BertPreTokenizer" and as_written, tuple(tokens))
+
+    def pieces(self, word: str) -> list[str]:
+        """A word as the shortest pieces that are known to stand alone."""
+        if not self.punctuation or word.isalnum():
+            return [word]
+        pieces = _PIECES(word)
+        return pieces if word.isascii() or all(map(stands_alone, pieces)) else [word]
+
+
+def stands_alone(piece: str) -> bool:
+    """Whether nothing before it can change it: its first character combines with none."""
+    return piece.isascii() or not (unicodedata.category(piece[0])[0] in "MC" or piece[0] in _COMBINING)
+
+
+def _is_local(made: dict[str, Any]) -> bool:
+    first, *more = _steps(made["pre_tokenizer"], "pretokenizers") or [{"type": "none"}]
+    pieces = first["type"] in _CUTS and all(step["type"] in _LOCAL_PIECES for step in more)
+    by_place = any(step.get("prepend_scheme") == "first" for step in more)
+    changes = _steps(made["normalizer"], "normalizers")
+    local = all(change["type"] in _LOCAL_CHANGES or change == _MANY_BLANKS for change in changes)
+    model = made["model"]
+    return pieces and not by_place and local and model["type"] in _MODELS and not model.get("dropout")
+
+
+def _steps(made: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
+    """A step of a tokenizer, or those of a sequence of them."""
+    if made is None:
+        return []
+    return [inner for step in made[name] for inner in _steps(step, name)] if made["type"] == "Sequence" else [made]
+
+
+def _is_word(token: str) -> bool:
+    """Whether a token that is looked for in the whole text can only be found inside a word."""
+    return token.isascii() and not any(map(str.isspace, token))
+
+
+def _glue(backend: Any) -> str:
+    two = _ids(backend, ["two", "words"])
+    return "".join(blank for blank in _BLANKS if _ids(backend, [f"two{blank}words"]) != two)
+
+
+def _tried(backend: Any) -> bool:
+    """Words of many kinds, behind one another, are what they are alone; and a blank is nothing."""
+    return all(
+        _ids(backend, [f"{end}{blank}{word}"]) == _ids(backend, [end, word])
+        for end in _ENDS
+        for word in _BEGINNINGS
+        for blank in (" ", "\n", " \t ")
+    ) and not _ids(backend, [" ", "\n"])
+
+
+def _ids(backend: Any, texts: list[str]) -> list[int]:
+    return [number for found in backend.encode_batch_fast(texts, add_special_tokens=False) for number in found.ids]
