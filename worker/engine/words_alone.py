@@ -55,7 +55,7 @@ class Cuts:
 
     def pieces(self, word: str) -> list[str]:
         """A word as the shortest pieces that are known to stand alone."""
-        if not self.punctuation or word.isalnum():
+        if not self.punctuation or word.isalnum() or any(token in word for token in self.tokens):
             return [word]
         pieces = _PIECES(word)
         return pieces if word.isascii() or all(map(stands_alone, pieces)) else [word]
