@@ -64,6 +64,13 @@ def with_tokens(backend: Backend, *tokens: AddedToken) -> Backend:
     return backend
 
 
+class Own:
+    """A pre-tokenizer that is Python code."""
+
+    def pre_tokenize(self, text: Any) -> None:
+        text.split(lambda _, piece: [piece])
+
+
 def _split_and(*more: Any) -> Any:
     return pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), *more])
 
@@ -89,13 +96,13 @@ _MADE: dict[str, Backend] = {
                      pieces=pre_tokenizers.Whitespace()),
 }  # fmt: skip
 
-_WORDS = st.sampled_from(
-    [*LINES, "don't", "12,345.6", "漢字", "e\u0301", "\u0301e", "[SEP]", "a[SEP]b", "[sep]", "</s>", "a\u00a0b",
-     "\u200b", "\x1c", "x\x0by", "c++", "c++,", "ｃ++", "xc++y", "<m>", "a<m>b", "x[y", "\x01.", ".\u0338", "ﬁ①", "İx",
-     "\ufeff", "x" * 130, "." * 130, "ab" * 70, "\U0001f3fb", "\uff9e", "가\u11a8", "\u1161"]
-)  # fmt: skip
+_ODD = [
+    *LINES, "don't", "12,345.6", "漢字", "e\u0301", "\u0301e", "[SEP]", "a[SEP]b", "[sep]", "</s>", "a\u00a0b",
+    "\u200b", "\x1c", "x\x0by", "c++", "c++,", "ｃ++", "xc++y", "<m>", "a<m>b", "x[y", "\x01.", "=\u0338", "ﬁ①", "İx",
+    "\ufeff", "x" * 130, "." * 130, "ab" * 70, "\U0001f3fb", "\uff9e", "가\u11a8", "\u1161"
+]  # fmt: skip
 _GAPS = st.sampled_from([" ", "  ", "\n", " \t ", "\r\n", "\u00a0", "\u3000", "\u2028", "\x85", "\x1d", ""])
-_TEXTS = st.lists(st.tuples(_WORDS | st.text(max_size=6), _GAPS), max_size=30).map(
+_TEXTS = st.lists(st.tuples(st.sampled_from(_ODD) | st.text(max_size=6), _GAPS), max_size=30).map(
     lambda pairs: "".join(word + gap for word, gap in pairs)
 )
 
@@ -104,6 +111,8 @@ _TEXTS = st.lists(st.tuples(_WORDS | st.text(max_size=6), _GAPS), max_size=30).m
 @pytest.mark.parametrize("side", ["right", "left"])
 @given(texts=st.lists(_TEXTS, max_size=4), most=st.none() | st.integers(3, 40), specials=st.booleans())
 @example(texts=["two words", "two\x1cwords", ""], most=3, specials=True)
+@example(texts=_ODD, most=None, specials=True)
+@example(texts=[" ".join(_ODD), "\n\n".join(reversed(_ODD))], most=None, specials=False)
 def test_ids_are_those_of_the_whole_texts(
     name: str, side: str, texts: list[str], most: int | None, specials: bool
 ) -> None:
@@ -147,6 +156,7 @@ _REFUSED: dict[str, Callable[[], Backend]] = {
     "something before each text": lambda: bert(normalizer=normalizers.Prepend("x ")),
     "a token of two words": lambda: with_tokens(bert(), AddedToken("two words", normalized=False)),
     "a token that may become two": lambda: with_tokens(bert(), AddedToken("漢字", normalized=True)),
+    "code of one's own": lambda: bert(pre_tokenizer=pre_tokenizers.PreTokenizer.custom(Own())),
     "another each time": lambda: trained(
         models.BPE(unk_token="<unk>", dropout=0.5), trainers.BpeTrainer(special_tokens=["<unk>"]), pieces=_split_and()
     ),

@@ -45,11 +45,10 @@ class Cuts:
     @classmethod
     def of(cls, backend: Any) -> Self | None:
         """Those of a tokenizer, which may not truncate; None where it looks across blanks."""
-        made = json.loads(backend.to_str())
-        tokens = {token["content"]: token["normalized"] for token in made["added_tokens"]}
-        if not _is_local(made) or not all(map(_is_word, tokens)) or not _tried(backend):
+        tokens = {token.content: token.normalized for token in backend.get_added_tokens_decoder().values()}
+        if not _is_local(backend) or not all(map(_is_word, tokens)) or not _tried(backend):
             return None
-        first = _steps(made["pre_tokenizer"], "pretokenizers")[0]
+        first = _steps(backend.pre_tokenizer)[0]
         as_written = all(content.isalnum() or not normalized for content, normalized in tokens.items())
         return cls(_glue(backend), first["type"] == "BertPreTokenizer" and as_written, tuple(tokens))
 
@@ -66,21 +65,31 @@ def stands_alone(piece: str) -> bool:
     return piece.isascii() or not (unicodedata.category(piece[0])[0] in "MC" or piece[0] in _COMBINING)
 
 
-def _is_local(made: dict[str, Any]) -> bool:
-    first, *more = _steps(made["pre_tokenizer"], "pretokenizers") or [{"type": "none"}]
+def _is_local(backend: Any) -> bool:
+    first, *more = _steps(backend.pre_tokenizer) or [{"type": "none"}]
     pieces = first["type"] in _CUTS and all(step["type"] in _LOCAL_PIECES for step in more)
-    by_place = any(step.get("prepend_scheme") == "first" for step in more)
-    changes = _steps(made["normalizer"], "normalizers")
-    local = all(change["type"] in _LOCAL_CHANGES or change == _MANY_BLANKS for change in changes)
-    model = made["model"]
-    return pieces and not by_place and local and model["type"] in _MODELS and not model.get("dropout")
+    changes = all(step["type"] in _LOCAL_CHANGES or step == _MANY_BLANKS for step in _steps(backend.normalizer))
+    model = backend.model
+    drawn = any(getattr(model, name, None) for name in ("dropout", "alpha"))
+    return pieces and changes and type(model).__name__ in _MODELS and not drawn
 
 
-def _steps(made: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
-    """A step of a tokenizer, or those of a sequence of them."""
-    if made is None:
+def _steps(part: Any) -> list[dict[str, Any]]:
+    """The steps of a normalizer or pre-tokenizer, as the library writes them down."""
+    if part is None:
         return []
-    return [inner for step in made[name] for inner in _steps(step, name)] if made["type"] == "Sequence" else [made]
+    try:
+        return _unfolded(json.loads(part.__getstate__()))
+    except Exception:  # the library raises bare exceptions
+        # Python code, which cannot be written down.
+        return [{"type": "custom"}]
+
+
+def _unfolded(step: dict[str, Any]) -> list[dict[str, Any]]:
+    if step["type"] != "Sequence":
+        return [step]
+    [inner] = (value for value in step.values() if isinstance(value, list))
+    return [one for part in inner for one in _unfolded(part)]
 
 
 def _is_word(token: str) -> bool:
