@@ -44,13 +44,7 @@ class ByWords:
 
 
 def _frame(backend: Any) -> tuple[bytes, bytes] | None:
-    """The special tokens before and behind every text; None where they are not simply that."""
-    found = {_around(backend, text) for text in ("two", "two words")}
-    return found.pop() if len(found) == 1 else None
-
-
-def _around(backend: Any, text: str) -> tuple[bytes, bytes] | None:
-    alone, framed = (backend.encode(text, add_special_tokens=specials).ids for specials in (False, True))
-    more = len(framed) - len(alone)
-    places = [at for at in range(more + 1) if framed[at : at + len(alone)] == alone]
+    """The special tokens before and behind a text; None where what lies between is not the text."""
+    alone, framed = (backend.encode("two", add_special_tokens=specials).ids for specials in (False, True))
+    places = [at for at in range(len(framed)) if framed[at : at + len(alone)] == alone]
     return (as_bytes(framed[: places[0]]), as_bytes(framed[places[0] + len(alone) :])) if places else None
