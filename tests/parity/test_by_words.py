@@ -1,8 +1,10 @@
 """Ids of texts by their words are those of the whole texts, whatever blanks and characters a text has."""
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from unicodedata import category
 
@@ -13,12 +15,13 @@ from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, p
 from tokenizers import Tokenizer as Backend
 
 from tests.parity.tiny_models import LINES, bytelevel, wordpiece
-from worker.engine import lexicon as lexicon_module
-from worker.engine.by_words import ByWords
 from worker.engine.fast_tokenizer import FastTokenizer
-from worker.engine.lexicon import Lexicon
 from worker.engine.tokens import as_bytes
-from worker.engine.words_alone import Cuts, stands_alone
+from worker.engine.words import ByWords
+from worker.engine.words import lexicon as lexicon_module
+from worker.engine.words.cuts import Cuts, stands_alone
+from worker.engine.words.lexicon import LONGEST, DictLexicon, Lexicon, TableLexicon
+from worker.engine.words.table import library
 
 _METASPACE = pre_tokenizers.Metaspace(prepend_scheme="always")
 
@@ -83,9 +86,8 @@ _MADE: dict[str, Backend] = {
     "nothing cleaned": bert(normalizer=normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False)),
     "nothing changed": bert(normalizer=None),
     "nfkc": bert(normalizer=normalizers.Sequence([normalizers.Lowercase(), normalizers.NFKC()])),
-    "added": with_tokens(
-        bert(), AddedToken("x[y", normalized=False), AddedToken("c++", normalized=False, single_word=True)
-    ),
+    "added": with_tokens(bert(), AddedToken("x[y", normalized=False), AddedToken("c++", normalized=False)),
+    "added, of single words": with_tokens(bert(), AddedToken("mill", normalized=False, single_word=True)),
     "added, changed first": with_tokens(
         bert(), AddedToken("C++", normalized=True), AddedToken("Mill", normalized=True)
     ),
@@ -98,8 +100,9 @@ _MADE: dict[str, Backend] = {
 
 _ODD = [
     *LINES, "don't", "12,345.6", "漢字", "e\u0301", "\u0301e", "[SEP]", "a[SEP]b", "[sep]", "</s>", "a\u00a0b",
-    "\u200b", "\x1c", "x\x0by", "c++", "c++,", "ｃ++", "xc++y", "<m>", "a<m>b", "x[y", "\x01.", "=\u0338", "ﬁ①", "İx",
-    "\ufeff", "x" * 130, "." * 130, "ab" * 70, "\U0001f3fb", "\uff9e", "가\u11a8", "\u1161"
+    "\u200b", "\x1c", "x\x0by", "x_mill", "c++", "c++,", "ｃ++", "xc++y", "<m>", "a<m>b", "x[y", "\x01.", "=\u0338",
+    "ﬁ①",
+    "İx", "\ufeff", "x" * 130, "." * 130, "ab" * 70, "\U0001f3fb", "\uff9e", "가\u11a8", "\u1161"
 ]  # fmt: skip
 _GAPS = st.sampled_from([" ", "  ", "\n", " \t ", "\r\n", "\u00a0", "\u3000", "\u2028", "\x85", "\x1d", ""])
 _TEXTS = st.lists(st.tuples(st.sampled_from(_ODD) | st.text(max_size=6), _GAPS), max_size=30).map(
@@ -107,17 +110,41 @@ _TEXTS = st.lists(st.tuples(st.sampled_from(_ODD) | st.text(max_size=6), _GAPS),
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def tireless() -> Iterator[None]:
+    """Each batch of texts is looked up, however many of its words are new."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lexicon_module, "_REST", 0)
+        yield
+
+
+@contextmanager
+def way(*, compiled: bool) -> Iterator[None]:
+    """Lexicons of one kind."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not compiled:
+            patch.setattr(lexicon_module, "library", lambda: None)
+        yield
+
+
 @pytest.mark.parametrize("name", _MADE)
 @pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("compiled", [True, False])
 @given(texts=st.lists(_TEXTS, max_size=4), most=st.none() | st.integers(3, 40), specials=st.booleans())
 @example(texts=["two words", "two\x1cwords", ""], most=3, specials=True)
 @example(texts=_ODD, most=None, specials=True)
 @example(texts=[" ".join(_ODD), "\n\n".join(reversed(_ODD))], most=None, specials=False)
 def test_ids_are_those_of_the_whole_texts(
-    name: str, side: str, texts: list[str], most: int | None, specials: bool
+    name: str, side: str, compiled: bool, texts: list[str], most: int | None, specials: bool
 ) -> None:
-    ours, alone = FastTokenizer(copy(_MADE[name]), most, side=side), copy(_MADE[name])
-    assert ours._by_words is not None
+    with way(compiled=compiled):
+        ours, alone = FastTokenizer(copy(_MADE[name]), most, side=side), copy(_MADE[name])
+        assert ours._by_words is not None
+        assert isinstance(ours._by_words.lexicon, TableLexicon) == (compiled and library() is not None)
+        same(ours, alone, texts, most, side=side, specials=specials)
+
+
+def same(ours: FastTokenizer, alone: Backend, texts: list[str], most: int | None, *, side: str, specials: bool) -> None:
     if most is not None:
         alone.enable_truncation(most, direction=side)
     found, wanted = ours(texts, specials=specials), alone.encode_batch(texts, add_special_tokens=specials)
@@ -138,12 +165,14 @@ _CHARS = [
 
 
 @pytest.mark.parametrize("name", _MADE)
-def test_any_character_between_and_beside_words(name: str) -> None:
-    ours, alone = FastTokenizer(copy(_MADE[name]), None, side="right"), copy(_MADE[name])
-    for at in range(0, len(_CHARS), 1000):
-        forms = ("two{0}words", "two {0}words.{0}", "\u00a0{0}x")
-        texts = [form.format(char) for char in _CHARS[at : at + 1000] for form in forms]
-        assert ours(texts).lists() == [one.ids for one in alone.encode_batch(texts)]
+@pytest.mark.parametrize("compiled", [True, False])
+def test_any_character_between_and_beside_words(name: str, compiled: bool) -> None:
+    with way(compiled=compiled):
+        ours, alone = FastTokenizer(copy(_MADE[name]), None, side="right"), copy(_MADE[name])
+        for at in range(0, len(_CHARS), 1000):
+            forms = ("two{0}words", "two {0}words.{0}", "\u00a0{0}x")
+            texts = [form.format(char) for char in _CHARS[at : at + 1000] for form in forms]
+            assert ours(texts).lists() == [one.ids for one in alone.encode_batch(texts)]
 
 
 _REFUSED: dict[str, Callable[[], Backend]] = {
@@ -186,18 +215,24 @@ class Counting:
         return found
 
 
-def counted(most: int | None = None) -> tuple[Lexicon, Counting]:
+both = pytest.mark.parametrize("kind", [DictLexicon, TableLexicon])
+
+
+def counted(kind: type[Lexicon], most: int | None = None) -> tuple[Lexicon, Counting]:
+    if kind is TableLexicon and library() is None and not os.environ.get("CI"):
+        pytest.skip("no C compiler")
     backend = bert()
     cuts = Cuts.of(backend)
     assert cuts is not None
     if most is not None:
         backend.enable_truncation(most)
     counting = Counting(backend)
-    return Lexicon(counting, cuts, most), counting
+    return kind(counting, cuts, most), counting
 
 
-def test_the_tokenizer_sees_a_word_once_and_no_text() -> None:
-    lexicon, counting = counted()
+@both
+def test_the_tokenizer_sees_a_word_once_and_no_text(kind: type[Lexicon]) -> None:
+    lexicon, counting = counted(kind)
     first = lexicon.bodies(["two words, two", "words (two)"])
     assert sorted(counting.asked) == sorted(["two", "words", ",", "(", ")"])
     counting.asked.clear()
@@ -205,33 +240,72 @@ def test_the_tokenizer_sees_a_word_once_and_no_text() -> None:
     assert not counting.asked
 
 
-def test_words_that_are_longer_or_may_be_cut_make_a_whole_text() -> None:
-    lexicon, _ = counted(most=4)
-    longest = "a" * lexicon_module.LONGEST
-    texts = ["two", longest, f"{longest}a", "two 漢字漢字", "two \u0301b", "two\x1cb", ""]
-    assert [body is None for body in lexicon.bodies(texts)] == [False, False, True, True, True, True, False]
+@both
+def test_words_that_are_longer_or_may_be_cut_make_a_whole_text(kind: type[Lexicon]) -> None:
+    lexicon, _ = counted(kind, most=4)
+    longest = "a" * LONGEST
+    texts = ["two two two", longest, f"two {longest}a", "two 漢字漢字 two", "two \u0301b two", ""]
+    assert [body is None for body in lexicon.bodies(texts)] == [False, False, True, True, True, False]
 
 
-def test_a_full_lexicon_forgets_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lexicon_module, "MOST_BYTES", 40_000)
-    (lexicon, counting), texts = counted(), [f"word{number} two" for number in range(1_000)]
-    backend, sizes = bert(), []
-    for text in texts:
-        body = lexicon.bodies([text])
-        sizes.append(len(lexicon._known))
-        assert body == [as_bytes(backend.encode(text, add_special_tokens=False).ids)]
-    assert max(sizes) < 300
-    assert counting.asked.count("two") > 3
+def test_a_word_that_holds_what_splits_no_word_makes_a_whole_text() -> None:
+    assert counted(DictLexicon)[0].bodies(["two\x1cwords", "two two two"])[0] is None
+    assert counted(TableLexicon)[0].bodies(["two [SEP]", "two two two"])[0] is None
 
 
-def test_threads_share_a_lexicon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lexicon_module, "MOST_BYTES", 40_000)
-    lexicon, backend = counted()[0], bert()
-    texts = [f"word{number} two words{number % 7}" for number in range(2_000)]
-    wanted = [as_bytes(one.ids) for one in backend.encode_batch(texts, add_special_tokens=False)]
+@both
+def test_a_full_lexicon_forgets_and_goes_on(kind: type[Lexicon], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lexicon_module, "MOST_WORDS", 200)
+    (lexicon, counting), texts = counted(kind), [f"word{number} two two two" for number in range(1_000)]
+    wanted = [as_bytes(one.ids) for one in bert().encode_batch(texts, add_special_tokens=False)]
+    assert [body for text in texts for body in lexicon.bodies([text])] == wanted
+    assert 3 < counting.asked.count("two") < 50
+    assert len(counting.asked) < 1_100
+
+
+@both
+def test_where_most_words_are_new_the_tokenizer_reads_the_texts_for_a_while(
+    kind: type[Lexicon], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lexicon_module, "_REST", 7)
+    lexicon, counting = counted(kind)
+    for number in range(80):
+        bodies = lexicon.bodies([f"word{number}"])
+        assert (bodies == [None]) == (number % 8 > 0)
+    assert len(counting.asked) == 10
+
+
+@both
+def test_a_tokenizer_that_fails_is_asked_again(kind: type[Lexicon], monkeypatch: pytest.MonkeyPatch) -> None:
+    lexicon, counting = counted(kind)
+    with monkeypatch.context() as patch:
+        patch.setattr(counting, "encode_batch_fast", lambda texts, **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            lexicon.bodies(["two words"])
+    wanted = [as_bytes(bert().encode(text, add_special_tokens=False).ids) for text in ("two words", "two")]
+    assert lexicon.bodies(["two words", "two"]) == wanted
+
+
+@both
+def test_threads_share_a_lexicon(kind: type[Lexicon], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lexicon_module, "MOST_WORDS", 200)
+    lexicon, texts = counted(kind)[0], [f"word{number} two words{number % 7} two two" for number in range(2_000)]
+    wanted = [as_bytes(one.ids) for one in bert().encode_batch(texts, add_special_tokens=False)]
     with ThreadPoolExecutor(8) as pool:
         pieces = list(pool.map(lambda at: lexicon.bodies(texts[at : at + 20]), range(0, 2_000, 20)))
     assert [body for piece in pieces for body in piece] == wanted
+
+
+@given(texts=st.lists(_TEXTS, max_size=8), most=st.integers(1, 40))
+def test_a_table_of_any_size(texts: list[str], most: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lexicon_module, "MOST_WORDS", most)
+        lexicon, backend = counted(TableLexicon)[0], bert()
+    bodies = lexicon.bodies(texts)
+    for text, body in zip(texts, bodies, strict=True):
+        assert body is None or body == as_bytes(backend.encode(text, add_special_tokens=False).ids)
+    small = [text for text in texts if len(text.split()) < 2]
+    assert most < 40 or not any(body is None for body in counted(TableLexicon)[0].bodies(["two words"] * len(small)))
 
 
 @pytest.mark.parametrize("char", ["\u0301", "\u200d", "\u0e33", "\uff9e", "\U0001f3fb"])

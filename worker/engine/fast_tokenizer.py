@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from worker.engine.by_words import ByWords, Found
 from worker.engine.long_texts import CHARS_PER_TOKEN, head, splits_at_spaces
 from worker.engine.tokens import Tokens, flat, joined, of_bytes
+from worker.engine.words import ByWords, Found
 
 #: Texts are tokenized so many at a time: what the library gives of them holds offsets, strings and masks of every
 #: token until the ids are taken out, and several jobs are tokenized at once.

@@ -10,9 +10,10 @@ from torch import nn
 from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention
 
 from tests.unit.kernels.checks import needed, normal
+from worker.engine import build
+from worker.engine.build import NotBuilt
 from worker.engine.kernel_layers import KernelGelu, KernelNorm, is_gelu
-from worker.engine.kernels import build, found, kernels, why_none
-from worker.engine.kernels.build import NotBuilt, built
+from worker.engine.kernels import found, kernels, why_none
 
 KINDS = [torch.float32, torch.bfloat16]
 lengths = st.lists(st.tuples(st.integers(1, 70), st.integers(1, 3)), min_size=1, max_size=4)
@@ -152,6 +153,10 @@ def test_they_are_one_thread_s(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     assert kernels() is None
     assert "one thread" in why_none()
+
+
+def built():
+    return build.built("kernels", found._SOURCES)
 
 
 @pytest.fixture

@@ -5,9 +5,8 @@ compiler, or no AVX-512, or the numbers come out wrong when tried, there are no 
 Knows arrays, and no network.
 """
 
-from worker.engine.kernels.build import built
 from worker.engine.kernels.calls import Kernels
 from worker.engine.kernels.found import kernels, why_none
 from worker.engine.kernels.layer import Layer, Norm
 
-__all__ = ["Kernels", "Layer", "Norm", "built", "kernels", "why_none"]
+__all__ = ["Kernels", "Layer", "Norm", "kernels", "why_none"]

@@ -2,14 +2,16 @@
 
 import platform
 from functools import cache
+from pathlib import Path
 
 import torch
 from torch.nn.functional import gelu, linear, scaled_dot_product_attention
 
-from worker.engine.kernels.build import NotBuilt, built
+from worker.engine.build import NotBuilt, built
 from worker.engine.kernels.calls import Kernels
 from worker.engine.kernels.layer import Layer
 
+_SOURCES = sorted(Path(__file__).parent.glob("*.[ch]"))
 #: Levels to a unit of a weight.
 _LEVELS = 40
 
@@ -35,7 +37,7 @@ def _found() -> tuple[Kernels | None, str]:
     if platform.machine() != "x86_64" or torch.backends.cpu.get_cpu_capability() != "AVX512":
         return None, "ours are for AVX-512, which this CPU does not have"
     try:
-        made = Kernels(built())
+        made = Kernels(built("kernels", _SOURCES))
         problem = _problem(made)
     except (NotBuilt, OSError) as cause:
         return None, str(cause)

@@ -6,6 +6,7 @@ tried all the same.
 
 import json
 import re
+import string
 import sys
 import unicodedata
 from dataclasses import dataclass
@@ -22,10 +23,12 @@ _LOCAL_CHANGES = (
 _MODELS = ("WordPiece", "WordLevel", "Unigram", "BPE")
 _MANY_BLANKS = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
 #: All that `str.split` takes for a blank.
-_BLANKS = "".join(char for char in map(chr, range(sys.maxunicode + 1)) if char.isspace())
+BLANKS = "".join(char for char in map(chr, range(sys.maxunicode + 1)) if char.isspace())
 #: Characters that combine with the one before, though they are letters (grapheme clusters, UAX 29).
 _COMBINING = "\u0e33\u0eb3\uff9e\uff9f" + "".join(map(chr, range(0x1F3FB, 0x1F400)))
-_PIECES = re.compile(r"[!-/:-@\[-`{-~]|[^!-/:-@\[-`{-~]+").findall
+#: Of ASCII, as BERT cuts at it.
+PUNCTUATION = string.punctuation
+_PIECES = re.compile(f"[{re.escape(PUNCTUATION)}]|[^{re.escape(PUNCTUATION)}]+").findall
 _ENDS = ("word", "Wörter12", "x.", "(a)", "3.5", "don't", "漢字", "é", "a-b_", "http://x.y/z?q=1", "#!", "e\u0301")
 _BEGINNINGS = ("word", "Word", "7", ".", "two", "漢字", "'s", "_", "-", "É", "ﬁ", "가")
 
@@ -35,7 +38,8 @@ class Cuts:
     """Where a text may be cut: each piece has the ids that it has in the text.
 
     `glue` are those blanks of `str.split` at which a text must be left whole: the tokenizer drops them, say, and joins
-    what is beside them. `punctuation`: words may be cut around it, but for those that hold one of `tokens`.
+    what is beside them. `punctuation`: words may be cut around it, but for those that hold one of `tokens`, which are
+    looked for in the whole text.
     """
 
     glue: str
@@ -45,12 +49,11 @@ class Cuts:
     @classmethod
     def of(cls, backend: Any) -> Self | None:
         """Those of a tokenizer, which may not truncate; None where it looks across blanks."""
-        tokens = {token.content: token.normalized for token in backend.get_added_tokens_decoder().values()}
-        if not _is_local(backend) or not all(map(_is_word, tokens)) or not _tried(backend):
+        tokens = backend.get_added_tokens_decoder().values()
+        if not _is_local(backend) or not all(_is_word(token.content) for token in tokens) or not _tried(backend):
             return None
-        first = _steps(backend.pre_tokenizer)[0]
-        as_written = all(content.isalnum() or not normalized for content, normalized in tokens.items())
-        return cls(_glue(backend), first["type"] == "BertPreTokenizer" and as_written, tuple(tokens))
+        punctuation = _steps(backend.pre_tokenizer)[0]["type"] == "BertPreTokenizer" and all(map(_is_seen, tokens))
+        return cls(_glue(backend), punctuation, tuple(token.content for token in tokens))
 
     def pieces(self, word: str) -> list[str]:
         """A word as the shortest pieces that are known to stand alone."""
@@ -97,9 +100,14 @@ def _is_word(token: str) -> bool:
     return token.isascii() and not any(map(str.isspace, token))
 
 
+def _is_seen(token: Any) -> bool:
+    """Whether a word shows by itself that it holds a token: as it is written, whatever stands beside."""
+    return not token.single_word and (token.content.isalnum() or not token.normalized)
+
+
 def _glue(backend: Any) -> str:
     two = _ids(backend, ["two", "words"])
-    return "".join(blank for blank in _BLANKS if _ids(backend, [f"two{blank}words"]) != two)
+    return "".join(blank for blank in BLANKS if _ids(backend, [f"two{blank}words"]) != two)
 
 
 def _tried(backend: Any) -> bool:

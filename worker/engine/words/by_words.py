@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
-from worker.engine.lexicon import Lexicon
 from worker.engine.tokens import ID_BYTES, as_bytes
+from worker.engine.words.lexicon import Lexicon, lexicon_of
 
 
 class Found(NamedTuple):
@@ -28,7 +28,7 @@ class ByWords:
     @classmethod
     def of(cls, backend: Any, most: int | None, *, side: str) -> Self | None:
         """Those of `backend`, which neither cuts nor pads yet; None where a text is not simply its words."""
-        lexicon, frame = Lexicon.of(backend, most), _frame(backend)
+        lexicon, frame = lexicon_of(backend, most), _frame(backend)
         return None if lexicon is None or frame is None else cls(lexicon, *frame, most, side)
 
     def __call__(self, texts: Sequence[str], *, specials: bool) -> list[Found | None]:
@@ -46,5 +46,5 @@ class ByWords:
 def _frame(backend: Any) -> tuple[bytes, bytes] | None:
     """The special tokens before and behind a text; None where what lies between is not the text."""
     alone, framed = (backend.encode("two", add_special_tokens=specials).ids for specials in (False, True))
-    places = [at for at in range(len(framed)) if framed[at : at + len(alone)] == alone]
+    places = [at for at in range(len(framed)) if alone and framed[at : at + len(alone)] == alone]
     return (as_bytes(framed[: places[0]]), as_bytes(framed[places[0] + len(alone) :])) if places else None

@@ -1,4 +1,4 @@
-"""From the source in this folder to a shared library for this very CPU, in the user's own cache.
+"""From sources in C to a shared library for this very CPU, in the user's own cache.
 
 The library is code that the process runs: one that somebody else could have written is not taken.
 """
@@ -9,9 +9,9 @@ import shutil
 import stat
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-_SOURCES = sorted(Path(__file__).parent.glob("*.[ch]"))
 #: A sum of products is rounded as it is written, and what is not finite stays so.
 _FLAGS = (
     "-O3", "-march=native", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
@@ -24,12 +24,12 @@ class NotBuilt(Exception):
     """There is no library; the words say why."""
 
 
-def built() -> Path:
-    """The library, compiled now where it is not there yet. Raises `NotBuilt`."""
+def built(name: str, sources: Sequence[Path]) -> Path:
+    """The library made of some sources and headers, compiled now where it is not there yet. Raises `NotBuilt`."""
     compiler = _compiler()
-    library = _cache() / f"kernels-{_fingerprint(compiler)}.so"
+    library = _cache() / f"{name}-{_fingerprint(compiler, sources)}.so"
     if not library.exists():
-        _compile(compiler, library)
+        _compile(compiler, library, sources)
     if not _own(library):
         raise NotBuilt(f"{library} could have been written by somebody else")
     return library
@@ -63,23 +63,23 @@ def _own(path: Path) -> bool:
     return found.st_uid in (0, os.getuid()) and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def _fingerprint(compiler: str) -> str:
+def _fingerprint(compiler: str, sources: Sequence[Path]) -> str:
     """Of all that decides what comes out: source, flags, compiler, and the CPU, since hosts may share a cache."""
     processor = Path("/proc/cpuinfo")
     lines = processor.read_text().splitlines() if processor.exists() else []
     flags = next((line for line in lines if line.startswith("flags")), "")
-    sources = [source.read_bytes() for source in _SOURCES]
-    parts = [*sources, " ".join(_FLAGS).encode(), os.path.realpath(compiler).encode(), flags.encode()]
+    contents = [source.read_bytes() for source in sources]
+    parts = [*contents, " ".join(_FLAGS).encode(), os.path.realpath(compiler).encode(), flags.encode()]
     return hashlib.blake2b(b"\0".join(parts), digest_size=10).hexdigest()
 
 
-def _compile(compiler: str, library: Path) -> None:
+def _compile(compiler: str, library: Path, sources: Sequence[Path]) -> None:
     """Several processes may do this at once; each renames a whole file."""
     try:
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             made = Path(folder) / library.name
             subprocess.run(
-                [compiler, *_FLAGS, "-o", str(made), *(str(source) for source in _SOURCES if source.suffix == ".c")],
+                [compiler, *_FLAGS, "-o", str(made), *(str(source) for source in sources if source.suffix == ".c")],
                 check=True, capture_output=True, text=True, timeout=_SECONDS,
             )  # fmt: skip
             made.chmod(0o500)
