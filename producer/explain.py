@@ -106,6 +106,7 @@ _TITLES = {
     "integers": "int8",
     "weights": "weights",
     "kernels": "kernels",
+    "words": "words",
     "lane": "on the GPU",
     "budget": "tokens",
 }

@@ -16,6 +16,7 @@ from producer.explain import explain
 from schemas.spec import ModelOptions
 from worker.engine import Embedder
 from worker.engine.example import follow, model_facts
+from worker.engine.words import table
 
 TEXT = "Two words"
 WEIGHTED = ["cls", "lasttoken", "mean", "mean_sqrt_len_tokens", "weightedmean"]
@@ -117,3 +118,19 @@ def test_the_command_says_it_in_words_and_as_json():
     vector = Embedder.load(model, dtype=facts["dtype"]).embed(["-a mill"])[0]
     assert facts["example"]["vector"] == pytest.approx(vector[:6], abs=1e-3)
     assert "mean: 5 of 5 tokens count, all equally" in words.stdout
+
+
+def test_it_says_how_words_are_kept(load, monkeypatch):
+    embedder = load()
+    kept = embedder.describe()["words"]
+    assert kept.startswith("those that came before are looked up")
+    assert f"words: {kept}"[:50] in page(embedder)
+    monkeypatch.setenv("CC", "")
+    table._found.cache_clear()
+    again = Embedder.load(embedder.parts.folder, dtype="float32")
+    table._found.cache_clear()
+    assert "in a dictionary, since CC= is no compiler" in again.describe()["words"]
+
+
+def test_it_says_where_words_are_not_kept(load):
+    assert "looks across blanks" in load(kind="roberta", style="roberta").describe()["words"]

@@ -160,6 +160,7 @@ class Embedder:
             **self.parts.network.describe(),
             **self.parts.lane.describe(),
             **({"budget": self.parts.budget.reason} if self.parts.budget.reason else {}),
+            **({"words": words} if (words := getattr(self.parts.tokenizer, "words", "")) else {}),
         }
 
     def variant(self, options: ModelOptions) -> Self:

@@ -29,6 +29,13 @@ class FastTokenizer:
         if most is not None:
             backend.enable_truncation(most, direction=side)
 
+    @property
+    def words(self) -> str:
+        """What is done about words that come again, for a person."""
+        if self._by_words is None:
+            return "none is looked up, since this tokenizer looks across blanks: texts are tokenized whole"
+        return self._by_words.lexicon.describe()
+
     def __call__(self, texts: list[str], *, specials: bool = True) -> Tokens:
         """The ids of every text, with or without the special tokens."""
         places = range(0, len(texts), _TEXTS_AT_ONCE) or range(1)

@@ -35,6 +35,11 @@ class Tokenizer:
             backend.encode_special_tokens = bool(getattr(tokenizer, "split_special_tokens", False))
             self._fast = FastTokenizer(backend, max_tokens, side=tokenizer.truncation_side)
 
+    @property
+    def words(self) -> str:
+        """What is done about words that come again; nothing by a slow tokenizer."""
+        return "" if self._fast is None else self._fast.words
+
     def types_for(self, model: Any) -> TokenTypes | None:
         """The token types that a network must be given; None where it needs none."""
         return self.types or TokenTypes.for_own_code(model, self._tokenizer)

@@ -30,6 +30,11 @@ class StaticTokenizer:
     def __init__(self, backend: Backend, max_tokens: int | None) -> None:
         self._fast = FastTokenizer(backend, max_tokens, side=(backend.truncation or {}).get("direction", "right"))
 
+    @property
+    def words(self) -> str:
+        """What is done about words that come again."""
+        return self._fast.words
+
     @classmethod
     def load(cls, place: Path, max_tokens: int | None) -> "StaticTokenizer":
         """The tokenizer in the module's folder."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from worker.engine.tokens import as_bytes
 from worker.engine.words.cuts import BLANKS, PUNCTUATION, Cuts, stands_alone
-from worker.engine.words.table import BLANK, MARK, PART, LookedUp, Table, library
+from worker.engine.words.table import BLANK, MARK, PART, LookedUp, Table, library, why_none
 
 #: When there are so many, all are forgotten: some 50 MB. Those in use are soon back.
 MOST_WORDS = 300_000
@@ -42,6 +42,10 @@ class Lexicon(ABC):
         if 2 * found.new > found.words:
             self._resting = _REST
         return found.bodies
+
+    @abstractmethod
+    def describe(self) -> str:
+        """How words are kept, for a person."""
 
     @abstractmethod
     def _look_up(self, texts: Sequence[str]) -> LookedUp:
@@ -75,6 +79,10 @@ class DictLexicon(Lexicon):
     def __init__(self, backend: Any, cuts: Cuts, most: int | None) -> None:
         super().__init__(backend, cuts, most)
         self._known: _Known = {}
+
+    def describe(self) -> str:
+        """With the reason."""
+        return f"those that came before are looked up in a dictionary, since {why_none()}"
 
     def _look_up(self, texts: Sequence[str]) -> LookedUp:
         # Whoever is at work keeps the one that it began with.
@@ -111,6 +119,10 @@ class TableLexicon(Lexicon):
         assert made is not None
         self._table = Table(made, most=MOST_WORDS, longest=LONGEST, kinds=_kinds(cuts))
         self._uncut = [token for token in cuts.tokens if cuts.punctuation and not token.isalnum()]
+
+    def describe(self) -> str:
+        """That it is the better way."""
+        return "those that came before are looked up, in a table compiled for this CPU"
 
     def _look_up(self, texts: Sequence[str]) -> LookedUp:
         whole = [any(token in text for token in self._uncut) for text in texts]

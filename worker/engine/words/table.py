@@ -114,13 +114,22 @@ class Table:
         ]
 
 
-@cache
 def library() -> ctypes.CDLL | None:
     """The compiled source; None where it cannot be compiled."""
+    return _found()[0]
+
+
+def why_none() -> str:
+    """Why there is none, in words; nothing where there is one."""
+    return _found()[1]
+
+
+@cache
+def _found() -> tuple[ctypes.CDLL | None, str]:
     try:
-        found = ctypes.CDLL(str(built("words", [Path(__file__).with_name("table.c")])))
-    except (NotBuilt, OSError):
-        return None
+        made = ctypes.CDLL(str(built("words", [Path(__file__).with_name("table.c")])))
+    except (NotBuilt, OSError) as cause:
+        return None, str(cause)
     for name, (gives, takes) in _TAKES.items():
-        getattr(found, name).restype, getattr(found, name).argtypes = gives, takes
-    return found
+        getattr(made, name).restype, getattr(made, name).argtypes = gives, takes
+    return made, ""
