@@ -263,6 +263,15 @@ def test_a_full_lexicon_forgets_and_goes_on(kind: type[Lexicon], monkeypatch: py
     assert len(counting.asked) < 1_100
 
 
+def test_a_table_without_room_for_ids_forgets_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lexicon_module, "MOST_WORDS", 4)
+    lexicon, texts = counted(TableLexicon)[0], [letter * 12 for letter in "aeo"]
+    wanted = [as_bytes(one.ids) for one in bert().encode_batch(texts, add_special_tokens=False)]
+    assert [len(body) for body in wanted] == [48] * 3
+    assert lexicon.bodies(texts) == [*wanted[:2], None]
+    assert lexicon.bodies(texts[2:]) == wanted[2:]
+
+
 @both
 def test_where_most_words_are_new_the_tokenizer_reads_the_texts_for_a_while(
     kind: type[Lexicon], monkeypatch: pytest.MonkeyPatch
