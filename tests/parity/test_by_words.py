@@ -87,7 +87,7 @@ _MADE: dict[str, Backend] = {
     "nothing changed": bert(normalizer=None),
     "nfkc": bert(normalizer=normalizers.Sequence([normalizers.Lowercase(), normalizers.NFKC()])),
     "added": with_tokens(bert(), AddedToken("x[y", normalized=False), AddedToken("c++", normalized=False)),
-    "added, of single words": with_tokens(bert(), AddedToken("mill", normalized=False, single_word=True)),
+    "added, of single words": with_tokens(bert(), AddedToken("qqq", normalized=False, single_word=True)),
     "added, changed first": with_tokens(
         bert(), AddedToken("C++", normalized=True), AddedToken("Mill", normalized=True)
     ),
@@ -100,9 +100,8 @@ _MADE: dict[str, Backend] = {
 
 _ODD = [
     *LINES, "don't", "12,345.6", "漢字", "e\u0301", "\u0301e", "[SEP]", "a[SEP]b", "[sep]", "</s>", "a\u00a0b",
-    "\u200b", "\x1c", "x\x0by", "x_mill", "c++", "c++,", "ｃ++", "xc++y", "<m>", "a<m>b", "x[y", "\x01.", "=\u0338",
-    "ﬁ①",
-    "İx", "\ufeff", "x" * 130, "." * 130, "ab" * 70, "\U0001f3fb", "\uff9e", "가\u11a8", "\u1161"
+    "\u200b", "\x1c", "x\x0by", "x_qqq", "qqq,", "c++", "c++,", "ｃ++", "xc++y", "<m>", "a<m>b", "x[y", "\x01.",
+    "=\u0338", "ﬁ①", "İx", "\ufeff", "x" * 130, "." * 130, "ab" * 70, "\U0001f3fb", "\uff9e", "가\u11a8", "\u1161"
 ]  # fmt: skip
 _GAPS = st.sampled_from([" ", "  ", "\n", " \t ", "\r\n", "\u00a0", "\u3000", "\u2028", "\x85", "\x1d", ""])
 _TEXTS = st.lists(st.tuples(st.sampled_from(_ODD) | st.text(max_size=6), _GAPS), max_size=30).map(

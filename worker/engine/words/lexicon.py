@@ -14,7 +14,7 @@ from worker.engine.tokens import as_bytes
 from worker.engine.words.cuts import BLANKS, PUNCTUATION, Cuts, stands_alone
 from worker.engine.words.table import BLANK, MARK, PART, LookedUp, Table, library, why_none
 
-#: When there are so many, all are forgotten: some 50 MB. Those in use are soon back.
+#: When there are so many, all are forgotten: 20 to 45 MiB. Those in use are soon back.
 MOST_WORDS = 300_000
 #: Characters, or bytes. A longer word hardly comes again: its text is tokenized whole.
 LONGEST = 128
@@ -126,11 +126,7 @@ class TableLexicon(Lexicon):
 
     def _look_up(self, texts: Sequence[str]) -> LookedUp:
         whole = [any(token in text for token in self._uncut) for text in texts]
-        try:
-            letters = [b"" if odd else text.encode() for text, odd in zip(texts, whole, strict=True)]
-        except UnicodeEncodeError:
-            # Half of a surrogate pair: whoever reads the whole texts says so.
-            return LookedUp([None] * len(texts), 0, 0)
+        letters = [b"" if odd else text.encode() for text, odd in zip(texts, whole, strict=True)]
         found = LookedUp([], 0, 0)
         with self._lock:
             while len(found.bodies) < len(texts):
