@@ -284,6 +284,13 @@ def test_where_most_words_are_new_the_tokenizer_reads_the_texts_for_a_while(
 
 
 @both
+def test_a_rest_ends_even_if_two_threads_counted_the_last_batch(kind: type[Lexicon]) -> None:
+    lexicon, _ = counted(kind)
+    lexicon._resting = -1
+    assert lexicon.bodies(["two words"]) != [None]
+
+
+@both
 def test_a_word_at_which_the_tokenizer_fails_troubles_no_other_text(
     kind: type[Lexicon], monkeypatch: pytest.MonkeyPatch
 ) -> None:

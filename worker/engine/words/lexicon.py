@@ -35,7 +35,8 @@ class Lexicon(ABC):
 
     def bodies(self, texts: Sequence[str]) -> list[bytes | None]:
         """The ids of each text as int32 in bytes, without special tokens; None where it must be tokenized whole."""
-        if self._resting:
+        # Threads that count down at the same time may take it below 0.
+        if self._resting > 0:
             self._resting -= 1
             return [None] * len(texts)
         found = self._look_up(texts)
