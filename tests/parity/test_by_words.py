@@ -219,6 +219,7 @@ both = pytest.mark.parametrize("kind", [DictLexicon, TableLexicon])
 
 def counted(kind: type[Lexicon], most: int | None = None) -> tuple[Lexicon, Counting]:
     if kind is TableLexicon and library() is None and not os.environ.get("CI"):
+        # Vecmill does without; in CI there is a compiler, and C that it refuses has to fail.
         pytest.skip("no C compiler")
     backend = bert()
     cuts = Cuts.of(backend)
@@ -327,8 +328,8 @@ def test_a_table_of_any_size(texts: list[str], most: int) -> None:
     bodies = lexicon.bodies(texts)
     for text, body in zip(texts, bodies, strict=True):
         assert body is None or body == as_bytes(backend.encode(text, add_special_tokens=False).ids)
-    small = [text for text in texts if len(text.split()) < 2]
-    assert most < 40 or not any(body is None for body in counted(TableLexicon)[0].bodies(["two words"] * len(small)))
+    # One word of few ids fits into any table, whatever was in it before.
+    assert lexicon.bodies(["two"])[0] is not None or lexicon.bodies(["two"])[0] is not None
 
 
 @pytest.mark.parametrize("char", ["\u0301", "\u200d", "\u0e33", "\uff9e", "\U0001f3fb"])

@@ -33,7 +33,7 @@ class FastTokenizer:
     def words(self) -> str:
         """What is done about words that come again, for a person."""
         if self._by_words is None:
-            return "none is looked up, since this tokenizer looks across blanks: texts are tokenized whole"
+            return "none is looked up, since this tokenizer may look across blanks: texts are tokenized whole"
         return self._by_words.lexicon.describe()
 
     def __call__(self, texts: list[str], *, specials: bool = True) -> Tokens:
@@ -51,7 +51,9 @@ class FastTokenizer:
             rest = self._encode_whole([texts[row] for row in whole], specials=specials)
             for row, ids, truncated in zip(whole, rest.each(), rest.truncated.tolist(), strict=True):
                 found[row] = Found(ids.tobytes(), truncated)
-        return of_bytes([one.ids for one in found if one], np.array([one.truncated for one in found if one], np.bool_))
+        ready = [one for one in found if one is not None]
+        assert len(ready) == len(texts)
+        return of_bytes([one.ids for one in ready], np.array([one.truncated for one in ready], np.bool_))
 
     def _encode_whole(self, texts: list[str], *, specials: bool) -> Tokens:
         encodings = self._encodings(texts, specials=specials)

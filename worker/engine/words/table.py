@@ -1,6 +1,7 @@
 """A table of words in C, compiled where it runs: meanwhile the interpreter is free for others."""
 
 import ctypes
+import os
 import secrets
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -126,6 +127,9 @@ def why_none() -> str:
 
 @cache
 def _found() -> tuple[ctypes.CDLL | None, str]:
+    if os.name != "posix":
+        # A long has 32 bits there, and files say no owner.
+        return None, "it is compiled on POSIX systems alone"
     try:
         made = ctypes.CDLL(str(built("words", [Path(__file__).with_name("table.c")])))
     except (NotBuilt, OSError) as cause:
