@@ -76,7 +76,7 @@ def test_products_in_bfloat16_give_what_one_call_gives(count):
     heads, length, width = 4, 7, 8
     generator = torch.Generator().manual_seed(count)
     states = [torch.randn(1, heads, count * length, width, generator=generator).to(torch.bfloat16) for _ in range(3)]
-    kind = attention._Kind(causal=False, window=None, scale=0.3, grouped=False)
+    kind = attention.Kind(causal=False, window=None, scale=0.3, grouped=False)
     assert attention._by_products(states[0], length, kind)
     found = attention._one_run(*states, (0, count, length), kind)
     texts = [[part[:, :, at : at + length] for part in states] for at in range(0, count * length, length)]

@@ -6,9 +6,13 @@ of texts of equal length, anywhere; one call for all, on a GPU and in half preci
 where each text sees all of itself.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
@@ -23,7 +27,10 @@ _LONGEST_PRODUCT = 512
 _VECTOR, _LONGEST_UNEVEN = 32, 99
 
 
-@dataclass(frozen=True, slots=True)
+Places = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Layout:
     """Where the sequences of a packed row lie.
 
@@ -35,9 +42,19 @@ class Layout:
     bounds: Tensor | None = None
     rough: bool = False
 
+    @cached_property
+    def places(self) -> Places:
+        """The runs as int64 [runs, 3]."""
+        return np.array(self.runs, dtype=np.int64)
+
+    @cached_property
+    def longest(self) -> int:
+        """Tokens of the longest sequence."""
+        return max(length for _, _, length in self.runs)
+
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class Kind:
     """How a layer attends: to earlier tokens only, and to those nearer than `window` only (None: to all)."""
 
     causal: bool
@@ -45,30 +62,39 @@ class _Kind:
     scale: float | None
     grouped: bool
 
+    @classmethod
+    def of(cls, module: Any, query: Tensor, key: Tensor, options: Mapping[str, Any]) -> Self:
+        """What a network says in a call of its attention function."""
+        said = options.get("is_causal")
+        return cls(
+            causal=getattr(module, "is_causal", True) if said is None else said,
+            window=options.get("sliding_window"),
+            scale=options.get("scaling"),
+            grouped=query.shape[1] != key.shape[1],
+        )
+
+    @property
+    def plain(self) -> bool:
+        """Whether each token sees all of its text, and how its scores are scaled is said."""
+        return not self.causal and not self.grouped and self.window is None and self.scale is not None
+
 
 def packed_attention(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, None]:
     """Attention of [1, heads, tokens, width] inside each sequence; gives [1, tokens, heads, width]."""
     layout: Layout = kwargs["packed_layout"]
-    said = kwargs.get("is_causal")
-    kind = _Kind(
-        causal=getattr(module, "is_causal", True) if said is None else said,
-        window=kwargs.get("sliding_window"),
-        scale=kwargs.get("scaling"),
-        grouped=query.shape[1] != key.shape[1],
-    )
+    kind = Kind.of(module, query, key, kwargs)
     if layout.bounds is not None:
-        longest = max(length for _, _, length in layout.runs)
-        return _at_once((query, key, value), layout.bounds, longest, kind)[None], None
+        return _at_once((query, key, value), layout.bounds, layout.longest, kind)[None], None
     own = kernels() if _is_plain(query, kind) else None
-    if own is not None and own.bears((query, key, value), layout.runs):
-        return own.attention((query, key, value), layout.runs, kind.scale or 1.0, rough=layout.rough)[None], None
+    if own is not None and own.bears((query, key, value), layout.longest):
+        return own.attention((query, key, value), layout.places, kind.scale or 1.0, rough=layout.rough)[None], None
     outputs = [_one_run(query, key, value, run, kind) for run in layout.runs]
     return (outputs[0] if len(outputs) == 1 else torch.cat(outputs))[None], None
 
 
-def _one_run(query: Tensor, key: Tensor, value: Tensor, run: tuple[int, int, int], kind: _Kind) -> Tensor:
+def _one_run(query: Tensor, key: Tensor, value: Tensor, run: tuple[int, int, int], kind: Kind) -> Tensor:
     if _by_products(query, run[2], kind):
         return _products(query, key, value, run, kind.scale)
     q, k, v = (_rows(states, *run) for states in (query, key, value))
@@ -79,14 +105,13 @@ def _one_run(query: Tensor, key: Tensor, value: Tensor, run: tuple[int, int, int
     return output.transpose(1, 2).reshape(run[1] * run[2], q.shape[1], v.shape[3])
 
 
-def _by_products(query: Tensor, length: int, kind: _Kind) -> bool:
+def _by_products(query: Tensor, length: int, kind: Kind) -> bool:
     """Whether two batched products are the faster way: in bfloat16 on a CPU, where each text sees all of itself."""
     return _is_plain(query, kind) and query.dtype == torch.bfloat16 and length <= _LONGEST_PRODUCT
 
 
-def _is_plain(query: Tensor, kind: _Kind) -> bool:
-    plain = not kind.causal and not kind.grouped and kind.window is None and kind.scale is not None
-    return plain and query.device.type == "cpu"
+def _is_plain(query: Tensor, kind: Kind) -> bool:
+    return kind.plain and query.device.type == "cpu"
 
 
 def _products(query: Tensor, key: Tensor, value: Tensor, run: tuple[int, int, int], scale: float | None) -> Tensor:
@@ -117,7 +142,7 @@ def _rows(states: Tensor, start: int, count: int, length: int) -> Tensor:
     return states[0, :, start : start + count * length].view(heads, count, length, width).transpose(0, 1)
 
 
-def _near(length: int, kind: _Kind, device: torch.device) -> Tensor | None:
+def _near(length: int, kind: Kind, device: torch.device) -> Tensor | None:
     """Who may see whom in one text, where a window cuts it off."""
     if kind.window is None or length <= kind.window:
         return None
@@ -127,7 +152,7 @@ def _near(length: int, kind: _Kind, device: torch.device) -> Tensor | None:
     return near & (distance >= 0) if kind.causal else near
 
 
-def _at_once(states: tuple[Tensor, Tensor, Tensor], bounds: Tensor, longest: int, kind: _Kind) -> Tensor:
+def _at_once(states: tuple[Tensor, Tensor, Tensor], bounds: Tensor, longest: int, kind: Kind) -> Tensor:
     # A second and a half of imports (the compiler's) that a CPU worker need not wait for.
     from torch.nn.attention import varlen
 

@@ -15,6 +15,7 @@ from schemas.spec import Module, Spec
 from worker.engine.chat import ChatTokenizer
 from worker.engine.checkpoint import load_network
 from worker.engine.device import pick_dtype
+from worker.engine.encoder_layers import whole_layers
 from worker.engine.features import Reader
 from worker.engine.feed_forward import joined
 from worker.engine.kernel_layers import with_kernels
@@ -66,7 +67,7 @@ def _transformer(folder: Path, spec: Spec, device: torch.device) -> First:
     model = load_network(folder, spec, device=device, dtype=pick_dtype(spec.dtype, device))
     network = decide(model, spec, device=device, types=tokenizer.types_for(model))
     network = (in_int8 if spec.dtype == "int8" else prepacked)(network, spec)
-    return tokenizer, with_kernels(with_normed_sums(joined(network, spec)))
+    return tokenizer, whole_layers(with_kernels(with_normed_sums(joined(network, spec))), spec)
 
 
 def _own(folder: Path, spec: Spec, device: torch.device) -> First:

@@ -11,9 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AttentionInterface
 
-from worker.engine import attention
+from worker.engine.attention_watch import Attended, place_of, watched
 from worker.engine.forward import Network
 from worker.engine.kernel_linear import KernelLinear
 from worker.engine.trial import apart
@@ -34,16 +33,16 @@ class _Seen:
 
     def layer(self, layer: KernelLinear, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         self.kept += [inputs[0], output]
-        self.gave[_place(output)] = layer
-        if _place(inputs[0]) in self.mixed:
+        self.gave[place_of(output)] = layer
+        if place_of(inputs[0]) in self.mixed:
             self.after.add(layer)
 
-    def attention(self, states: tuple[Tensor, ...], output: Tensor) -> None:
-        layers = [self.gave.get(_place(part)) for part in states]
-        self.kept.append(output)
+    def attention(self, seen: Attended) -> None:
+        layers = [self.gave.get(place_of(part)) for part in seen.states]
+        self.kept.append(seen.output)
         if None not in layers:
             self.before.update(layer for layer in layers if layer is not None)
-            self.mixed.add(_place(output))
+            self.mixed.add(place_of(seen.output))
 
 
 @torch.inference_mode()
@@ -73,20 +72,10 @@ def _hand_over(seen: _Seen, kind: torch.dtype) -> None:
 
 @contextmanager
 def _watched(layers: list[KernelLinear], seen: _Seen) -> Iterator[None]:
-    def watch(module: Any, query: Tensor, key: Tensor, value: Tensor, *more: Any, **options: Any) -> Any:
-        outcome = attention.packed_attention(module, query, key, value, *more, **options)
-        seen.attention((query, key, value), outcome[0])
-        return outcome
-
     hooks = [layer.register_forward_hook(seen.layer) for layer in layers]
-    AttentionInterface.register(attention.NAME, watch)
     try:
-        yield
+        with watched(seen.attention):
+            yield
     finally:
-        attention.register()
         for hook in hooks:
             hook.remove()
-
-
-def _place(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()

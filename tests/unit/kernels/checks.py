@@ -13,13 +13,14 @@ needed = pytest.mark.skipif(
     reason="the kernels are for AVX-512, and need a C compiler",
 )
 #: What this CPU multiplies: another kind's instruction would end the process.
-_FLOATS = [torch.float32, *([torch.bfloat16] if torch.cpu._is_avx512_bf16_supported() else [])]
-INTEGERS = [False, *([True] if torch.cpu._is_vnni_supported() else [])]
+HAS_HALVES, HAS_INTEGERS = torch.cpu._is_avx512_bf16_supported(), torch.cpu._is_vnni_supported()
+_FLOATS = [torch.float32, *([torch.bfloat16] if HAS_HALVES else [])]
+INTEGERS = [False, *([True] if HAS_INTEGERS else [])]
 each_float = pytest.mark.parametrize("kind", _FLOATS)
 floats_or_integers = pytest.mark.parametrize("integers", INTEGERS)
-needs_integers = pytest.mark.skipif(len(INTEGERS) < 2, reason="this CPU has no instruction for products of bytes")
+needs_integers = pytest.mark.skipif(not HAS_INTEGERS, reason="this CPU has no instruction for products of bytes")
 needs_all = pytest.mark.skipif(
-    needed.args[0] or len(_FLOATS) < 2 or len(INTEGERS) < 2 or torch.cpu._is_amx_tile_supported(),
+    needed.args[0] or not HAS_HALVES or not HAS_INTEGERS or torch.cpu._is_amx_tile_supported(),
     reason="int8 around attention in bfloat16 is for AVX-512 with both and without AMX, and needs a C compiler",
 )
 

@@ -52,7 +52,7 @@ def test_attention_is_that_over_each_text_alone(kind, rough, lengths, heads, wid
     runs = runs_from(lengths)
     states = states_of(runs, heads, width, seed=width, kind=kind, swapped=swapped)
     made = kernels()
-    assert made.bears(states, runs)
+    assert made.bears(states, runs[0][2])
     output = made.attention(states, runs, 0.3, rough=rough)
     exact = kind == torch.float32 and not rough
     for first, last in texts_of(runs):
@@ -92,17 +92,17 @@ def test_very_unlike_scores_and_very_long_texts(own):
     runs = [(0, 1, 40)]
     states = [part * 60 for part in states_of(runs, 1, 32)]
     assert (own.attention(states, runs, 1.0).double() - alone(states, 0, 40, 1.0)).abs().max() < 1e-3
-    assert not own.bears(states_of([(0, 1, 2049)], 1, 2), [(0, 1, 2049)])
+    assert not own.bears(states_of([(0, 1, 2049)], 1, 2), 2049)
 
 
 @needed
 def test_what_attention_does_not_take(own):
     query, key, value = states_of([(0, 1, 4)], 2, 16)
     runs = [(0, 1, 4)]
-    assert not own.bears([query, key[:, :1], value], runs)
-    assert not own.bears([query, key.double(), value], runs)
-    assert not own.bears([part[..., :15] for part in (query, key, value)], runs)
-    assert not own.bears([part.mT.contiguous().mT for part in (query, key, value)], runs)
+    assert not own.bears([query, key[:, :1], value], runs[0][2])
+    assert not own.bears([query, key.double(), value], runs[0][2])
+    assert not own.bears([part[..., :15] for part in (query, key, value)], runs[0][2])
+    assert not own.bears([part.mT.contiguous().mT for part in (query, key, value)], runs[0][2])
 
 
 @needed

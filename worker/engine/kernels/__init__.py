@@ -6,7 +6,8 @@ Knows arrays, and no network.
 """
 
 from worker.engine.kernels.calls import Kernels
+from worker.engine.kernels.encoder import Encoder, EncoderParts
 from worker.engine.kernels.found import kernels, why_none
 from worker.engine.kernels.layer import Layer, Norm
 
-__all__ = ["Kernels", "Layer", "Norm", "kernels", "why_none"]
+__all__ = ["Encoder", "EncoderParts", "Kernels", "Layer", "Norm", "kernels", "why_none"]

@@ -1,5 +1,5 @@
 /* Attention inside each of many texts that lie end to end: the scores of a few rows at a time stay in the cache. */
-#include "vectors.h"
+#include "attention.h"
 
 /* 2^x = 2^n 2^r, n the nearest integer, and Taylor's series of 2^r: to 2e-7 of it, or `rough`, to 5e-5. */
 INLINE floats power_of_two(floats x, int rough) {
@@ -220,25 +220,23 @@ INLINE void all_texts(const int halves_in, const int pairs, text t, const states
     }
 }
 
-/* Softmax(scale Q K') V inside each text: `runs` are (first token, texts, tokens in each). `strides` are those of
- * query, key and value, from token to token and from head to head. `width` is even. Gives [tokens, heads, width].
- * `halves_in`: numbers are bfloat16, which asks for `pairs`: products take two neighbours in bfloat16 at once.
- * Returns 0, or 1 where there is no memory. */
-int attention(const void *q, const void *k, const void *v, void *out, const long *strides, long heads, long width,
-              const long *runs, long count, float scale, int halves_in, int pairs) {
-    long longest = LANES, columns = whole(width);
-    for (long run = 0; run < count; run++) longest = runs[3 * run + 2] > longest ? runs[3 * run + 2] : longest;
-    size_t each = (size_t)whole(longest) * columns, left = (size_t)ROWS * whole(longest);
-    uint32_t *memory = aligned_alloc(64, 4 * (2 * each + 2 * left + (size_t)ROWS * columns));
-    if (!memory) return 1;
+INLINE long keys_of(long width, long longest) { return whole(longest) * whole(width); }
+
+INLINE long scores_of(long longest) { return ROWS * whole(longest); }
+
+long attention_memory(long width, long longest) {
+    return 4 * (2 * keys_of(width, longest) + 2 * scores_of(longest) + ROWS * whole(width));
+}
+
+void attention(const void *q, const void *k, const void *v, void *out, const long *strides, long heads, long width,
+               const long *runs, long count, float scale, int halves_in, int pairs, char *memory) {
+    long longest = longest_of(runs, count);
+    uint32_t *keys = (uint32_t *)memory, *values = keys + keys_of(width, longest);
+    uint32_t *shares = values + keys_of(width, longest), *scores = shares + scores_of(longest);
     states s[3] = {{q, strides[0], strides[1]}, {k, strides[2], strides[3]}, {v, strides[4], strides[5]}};
-    text t = {.width = width, .columns = columns, .scale = scale, .keys = memory, .values = memory + each,
-              .shares = memory + 2 * each, .scores = (float *)(memory + 2 * each + left),
-              .query = memory + 2 * each + 2 * left};
+    text t = {.width = width, .columns = whole(width), .scale = scale, .keys = keys, .values = values,
+              .shares = shares, .scores = (float *)scores, .query = scores + scores_of(longest)};
     if (halves_in) all_texts(1, 1, t, s, out, heads, runs, count);
     else if (pairs) all_texts(0, 1, t, s, out, heads, runs, count);
     else all_texts(0, 0, t, s, out, heads, runs, count);
-    free(memory);
-    return 0;
 }
-

@@ -1,29 +1,36 @@
 """The kernels as functions of tensors. Each call is one thread's; meanwhile the interpreter is free."""
 
 import ctypes
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from worker.engine.kernels.encoder import Encoder
 from worker.engine.kernels.layer import KINDS, Layer, Norm
 
 #: The keys of one head of one text are kept at once.
-_LONGEST = 2048
+LONGEST = 2048
 
-Runs = Sequence[tuple[int, int, int]]
-
+#: int64 [runs, 3]: first token, texts, tokens in each; or as a list.
+Runs = npt.ArrayLike
 
 _P, _N, _F, _I = ctypes.c_void_p, ctypes.c_long, ctypes.c_float, ctypes.c_int
 #: What each function of the sources takes.
 _TAKES = {
-    "linear": (_P, _P, _P, _P, _N, _P),
+    "linear": (_P, _P, _P, _P, _N, _P, _P),
+    "linear_memory": (_P, _P),
+    "encode": (_P, _P, _P, _N, _P, _P),
+    "encoder_memory": (_P, _N),
+    "attention_memory": (_N, _N),
     "has_kind": (_N,),
     "gelu": (_P, _P, _N, _I),
     "layer_norm": (_P, _P, _N, _N, _P, _P, _F, _I),
-    "attention": (_P, _P, _P, _P, _P, _N, _N, _P, _N, _F, _I, _I),
+    "attention": (_P, _P, _P, _P, _P, _N, _N, _P, _N, _F, _I, _I, _P),
 }
 
 
@@ -33,7 +40,9 @@ class Kernels:
     def __init__(self, library: Path) -> None:
         self._library = ctypes.CDLL(str(library))
         for name, takes in _TAKES.items():
-            getattr(self._library, name).argtypes = takes
+            function = getattr(self._library, name)
+            function.argtypes, function.restype = takes, _N if name.endswith("_memory") else _I
+        self._own = threading.local()
         self.has_pairs = bool(self._library.has_kind(KINDS[torch.bfloat16]))
 
     def multiplies(self, dtype: torch.dtype) -> bool:
@@ -49,10 +58,11 @@ class Kernels:
         up, last = layers[:-1], layers[-1]
         rows = _rows(states, layers[0])
         output = torch.empty((len(rows), last.shape[0]), dtype=last.kind_out)
-        self._done(self._library.linear(
-            up[0].address if up else None, last.address, after.address_for(output) if after else None,
-            rows.data_ptr(), len(rows), output.data_ptr(),
-        ))  # fmt: skip
+        both = up[0].address if up else None, last.address
+        self._library.linear(
+            *both, after.address_for(output) if after else None,
+            rows.data_ptr(), len(rows), output.data_ptr(), self._memory(self._library.linear_memory(*both)),
+        )  # fmt: skip
         return output.view(*states.shape[:-1], last.shape[0])
 
     def gelu(self, states: Tensor) -> Tensor:
@@ -70,12 +80,12 @@ class Kernels:
         )  # fmt: skip
         return output
 
-    def bears(self, states: Sequence[Tensor], runs: Runs) -> bool:
+    def bears(self, states: Sequence[Tensor], longest: int) -> bool:
         """Whether `attention` takes these: float32, or bfloat16 where the CPU multiplies it, and no very long text."""
         query = states[0]
         known = query.dtype == torch.float32 or (query.dtype == torch.bfloat16 and self.has_pairs)
         alike = all(part.shape == query.shape and part.stride(3) == 1 and part.dtype == query.dtype for part in states)
-        return known and alike and query.shape[3] % 2 == 0 and max(run[2] for run in runs) <= _LONGEST
+        return known and alike and query.shape[3] % 2 == 0 and longest <= LONGEST
 
     def attention(self, states: Sequence[Tensor], runs: Runs, scale: float, *, rough: bool = False) -> Tensor:
         """Softmax(scale Q K') V inside each text of [1, heads, tokens, width], as [tokens, heads, width].
@@ -87,17 +97,35 @@ class Kernels:
         _, heads, tokens, width = query.shape
         output = torch.empty((tokens, heads, width), dtype=query.dtype)
         strides = np.array([part.stride(axis) for part in states for axis in (2, 1)], dtype=np.int64)
-        places = np.array(runs, dtype=np.int64)
-        halves = _is_half(query)
-        self._done(self._library.attention(
+        places, halves = np.asarray(runs, dtype=np.int64), _is_half(query)
+        self._library.attention(
             *(part.data_ptr() for part in (*states, output)), strides.ctypes.data, heads, width,
             places.ctypes.data, len(places), scale, halves, (rough or halves) and self.has_pairs,
-        ))  # fmt: skip
+            self._memory(self._library.attention_memory(width, int(places[:, 2].max()))),
+        )  # fmt: skip
         return output
 
-    def _done(self, failed: int) -> None:
-        if failed:
-            raise MemoryError("no memory for what a kernel keeps meanwhile")
+    def encode(self, encoder: Encoder, states: Tensor, runs: Runs) -> Tensor:
+        """[..., in] of texts that lie end to end, to the same, by a layer; `runs` as above, of `LONGEST` at most.
+
+        ValueError where these are no input of the layer.
+        """
+        places, rows = np.asarray(runs, dtype=np.int64), states.numel() // encoder.width
+        if states.dtype != encoder.kind or states.shape[-1] != encoder.width or places[:, 1] @ places[:, 2] != rows:
+            raise ValueError(f"{tuple(states.shape)} in {states.dtype} is no input of {encoder.width} numbers a token")
+        given = states.contiguous()
+        output = torch.empty_like(given)
+        memory = self._memory(self._library.encoder_memory(encoder.address, int(places[:, 2].max())))
+        self._library.encode(
+            encoder.address, given.data_ptr(), places.ctypes.data, len(places), output.data_ptr(), memory
+        )
+        return output
+
+    def _memory(self, size: int) -> int:
+        """Where this thread's memory lies, at least so many bytes; what is in it is lost with the next call."""
+        if (kept := getattr(self._own, "memory", None)) is None or kept.numel() < size + 64:
+            kept = self._own.memory = torch.empty(size + 64, dtype=torch.uint8)
+        return -(-kept.data_ptr() // 64) * 64
 
 
 def _rows(states: Tensor, layer: Layer) -> Tensor:

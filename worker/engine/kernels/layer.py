@@ -23,7 +23,7 @@ class _Struct(ctypes.Structure):
     ]  # fmt: skip
 
 
-class _Norm(ctypes.Structure):
+class NormStruct(ctypes.Structure):
     """`norm` of products.c."""
 
     _fields_ = [("residual", _P), ("weight", _P), ("bias", _P), ("epsilon", ctypes.c_double)]
@@ -35,7 +35,7 @@ class Layer:
     def __init__(self, weight: Tensor, bias: Tensor | None, scales: Tensor | None = None) -> None:
         if weight.dtype == torch.bfloat16 and weight.shape[1] % 2:
             raise ValueError(f"a row of {weight.shape[1]} numbers in bfloat16 has no whole words")
-        self.shape = tuple(weight.shape)
+        self.shape, self.kind = tuple(weight.shape), weight.dtype
         self.weights = _panels(weight)
         added = weight.new_zeros(len(weight), dtype=torch.float32) if bias is None else bias.detach().float()
         begin = added if scales is None else -_ZERO * weight.sum(1, dtype=torch.int32)
@@ -65,7 +65,7 @@ class Norm:
 
     def __init__(self, residual: Tensor, norm: nn.LayerNorm) -> None:
         self._kept = residual.contiguous(), norm.weight.detach(), norm.bias.detach()
-        self._struct = _Norm(*(tensor.data_ptr() for tensor in self._kept), norm.eps)
+        self._struct = NormStruct(*(tensor.data_ptr() for tensor in self._kept), norm.eps)
 
     def address_for(self, output: Tensor) -> int:
         """Where the kernel finds it; ValueError where it does not fit what comes out."""

@@ -5,27 +5,13 @@
  * weights as there are registers for sums. What a row gives depends on no other row, to the last bit: its products are
  * added up in the same order wherever it lies.
  */
-#include "vectors.h"
+#include "products.h"
 
 #define ROWS 6 /* of a tile: 24 vectors of sums, 4 of weights and one of a row are 29 of 32 registers */
 #define VECTORS 4
 #define COLUMNS (VECTORS * LANES)
 #define DEPTH 384     /* words of a row at a time: their weights in one tile's columns are 96 KiB */
 #define MOST_ROWS 192 /* at a time: weights that come from memory are then worth their way */
-
-typedef struct {
-    long kind, in, out;         /* FLOATS, HALVES or BYTES; numbers in a row before and after */
-    const uint32_t *weights;    /* [panels of 64 columns, words, 64], filled up with zeros */
-    const int32_t *begin;       /* [columns] what sums begin with: the bias; of bytes, what their zero, 128, takes */
-    const float *scales, *bias; /* [columns], of bytes only: what a sum is multiplied with, and the bias */
-    long halves_in, halves_out; /* whether numbers come and go in bfloat16, else in float32 */
-} layer;
-
-INLINE long words_in(const layer *l) {
-    return l->kind == FLOATS ? l->in : l->kind == HALVES ? l->in / 2 : (l->in + 3) / 4;
-}
-
-INLINE long size_of(long halves) { return halves ? 2 : 4; }
 
 /* sums[ROWS, COLUMNS] = begin + x[rows, words] weights[words, COLUMNS]; where rows are fewer, the last one again. */
 INLINE void tile(const int kind, const uint32_t *x, long row, long rows, const uint32_t *weights, long words,
@@ -147,33 +133,48 @@ INLINE const void *taken(const layer *l, const void *x, long rows, uint8_t *leve
     return levels;
 }
 
-/* Added to what comes out, [rows, out]; then LayerNorm. */
-typedef struct { const char *residual; const void *weight, *bias; double epsilon; } norm;
+/* A thread's memory for some rows: as bytes, and between two layers. */
+typedef struct { uint8_t *levels; char *middle; } room;
 
-/* x[rows, in] through a layer and GELU, unless there is none, through the last layer, and the norm, if any, to
- * out[rows, out]. What lies between is never in memory as a whole.
- * Returns 0, or 1 where there is no memory. */
-int linear(const layer *up, const layer *last, const norm *n, const char *x, long rows, char *out) {
+INLINE long levels_of(const layer *l) { return l ? whole(MOST_ROWS * words_in(l)) * 4 : 0; }
+
+INLINE long most(long a, long b) { return a > b ? a : b; }
+
+INLINE room divided(const layer *up, const layer *last, char *memory) {
+    return (room){(uint8_t *)memory, memory + most(levels_of(up), levels_of(last))};
+}
+
+long linear_memory(const layer *up, const layer *last) {
+    return most(levels_of(up), levels_of(last)) + (up ? whole(MOST_ROWS * up->out) * size_of(up->halves_out) : 0);
+}
+
+void linear(const layer *up, const layer *last, const norm *n, const char *x, long rows, char *out, char *memory) {
     const layer *entry = up ? up : last;
-    long size_in = size_of(entry->halves_in), size_out = size_of(last->halves_out);
-    long words = words_in(entry) > words_in(last) ? words_in(entry) : words_in(last);
+    room between = divided(up, last, memory);
     float scales[MOST_ROWS];
-    uint8_t *levels = aligned_alloc(64, whole(MOST_ROWS * words) * 4);
-    char *middle = aligned_alloc(64, whole(MOST_ROWS * (up ? up->out : 1)) * 4);
-    int failed = !middle || !levels;
-    for (long from = 0, some; from < rows && !failed; from += some) {
+    for (long from = 0, some; from < rows; from += some) {
         some = rows - from < MOST_ROWS ? rows - from : MOST_ROWS;
-        const char *given = x + from * entry->in * size_in;
-        const char *residual = n ? n->residual + from * last->out * size_out : NULL;
-        char *place = out + from * last->out * size_out;
-        if (up) multiply_gelu(up, taken(up, given, some, levels, scales), scales, some, middle);
-        multiply(last, taken(last, up ? middle : given, some, levels, scales), scales, some, place);
+        const char *given = x + from * entry->in * size_of(entry->halves_in);
+        const char *residual = n ? n->residual + from * last->out * size_of(last->halves_out) : NULL;
+        char *place = out + from * last->out * size_of(last->halves_out);
+        if (up) multiply_gelu(up, taken(up, given, some, between.levels, scales), scales, some, between.middle);
+        multiply(last, taken(last, up ? between.middle : given, some, between.levels, scales), scales, some, place);
         for (long row = 0; n && row < some; row++)
             norm_row(place, residual, place, row * last->out, last->out, n->weight, n->bias, (float)n->epsilon,
                      last->halves_out);
     }
-    free(middle), free(levels);
-    return failed;
+}
+
+void each_of(const layer *const layers[], long count, const char *x, long rows, char *const outs[], char *memory) {
+    float scales[MOST_ROWS];
+    for (long from = 0, some; from < rows; from += some) {
+        some = rows - from < MOST_ROWS ? rows - from : MOST_ROWS;
+        const char *given = x + from * layers[0]->in * size_of(layers[0]->halves_in);
+        const void *rows_taken = taken(layers[0], given, some, (uint8_t *)memory, scales);
+        for (long one = 0; one < count; one++)
+            multiply(layers[one], rows_taken, scales, some,
+                     outs[one] + from * layers[one]->out * size_of(layers[one]->halves_out));
+    }
 }
 
 /* Whether this CPU multiplies numbers of a kind as words. */
