@@ -14,6 +14,7 @@ from producer.feeder import Feeder
 from producer.jobs import JobLimits
 from producer.ledger import Progress, living_workers, queued
 from producer.outage import WORTH_WAITING, Outage
+from producer.pace import Pace
 from producer.place import Place
 from producer.progress import Rates
 from producer.queue import jobs_waiting
@@ -22,8 +23,6 @@ from schemas.errors import BrokerError, RunFailed
 from schemas.receipt import Receipt
 from schemas.run import RunRecord
 
-#: A short run is looked at often, so that it ends when it is done; a long one once a second, which costs nothing.
-_FIRST_TICK_SECONDS, _LAST_TICK_SECONDS, _TICK_GROWTH = 0.1, 1.0, 1.02
 #: So many dead jobs beside none that got done mean that nothing will.
 _HOPELESS_JOBS = 3
 
@@ -50,15 +49,15 @@ class Driver:
         self._outage = Outage(broker, display, run=self._run)
         self._complaints = Complaints(self._ledger, display)
         self._known = -1
+        self._left_seconds: float | None = None
         self._pause = threading.Event()
 
     def run(self) -> None:
         """Return when every job of the run has its part; raise `RunFailed` or `BrokerError` when that cannot be."""
         try:
-            tick_seconds = _FIRST_TICK_SECONDS
+            pace = Pace()
             while not self._tick():
-                self._pause.wait(tick_seconds)
-                tick_seconds = min(tick_seconds * _TICK_GROWTH, _LAST_TICK_SECONDS)
+                self._pause.wait(pace.rest(self._left_seconds))
         except KeyboardInterrupt:
             self._display.say("stopping: what is in flight here gets a few seconds (Ctrl-C again stops at once)")
             raise
@@ -110,6 +109,7 @@ class Driver:
     def _show(self, progress: Progress, workers: list[str]) -> None:
         view = self._rates.view(progress, queued=queued(self._broker.client), workers=len(workers))
         self._display.show(view)
+        self._left_seconds = view.eta_seconds
         self._complaints.tell()
         if progress.done + progress.deaths > self._known and self._broker.cluster is not None:
             self._broker.cluster.progressed()

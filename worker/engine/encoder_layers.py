@@ -21,7 +21,7 @@ from worker.engine.forward import Network
 from worker.engine.kernel_linear import FeedForward, KernelLinear, NormedSum
 from worker.engine.kernels import Encoder, EncoderParts, Kernels, Layer, kernels
 from worker.engine.kernels.calls import LONGEST
-from worker.engine.layers import put
+from worker.engine.swap import swapped
 from worker.engine.tokens import runs_of
 from worker.engine.trial import apart, sequences, tolerance, vocabulary_of
 
@@ -101,14 +101,7 @@ def join(network: Network, own: Kernels, trial: Any) -> int:
     with _watched(network.model, seen):
         before = network.features(*trial).outcome
     places = dict(_found(network, own, seen, np.array(runs_of(trial[1]))))
-    put(network.model, places)
-    try:
-        same = apart(network.features(*trial).outcome, before) <= _alike(network, _SAME_AT_THE_END)
-    except Exception:  # a layer is asked for more than its output
-        same = False
-    if not same:
-        put(network.model, {new: old for old, new in places.items()})
-    return len(places) if same else 0
+    return len(places) if swapped(network, places, trial, before, _alike(network, _SAME_AT_THE_END)) else 0
 
 
 def _alike(network: Network, integers: float) -> float:

@@ -12,7 +12,7 @@ from schemas.spec import Spec
 from worker.engine.forward import Network
 from worker.engine.kernel_layers import is_gelu
 from worker.engine.kernel_linear import FeedForward, KernelLinear
-from worker.engine.layers import put
+from worker.engine.swap import swapped
 from worker.engine.trial import apart, sequences, tolerance, vocabulary_of
 
 #: In integers: some levels of 127 that are rounded to the other side; and what becomes of that at the end of a
@@ -53,15 +53,7 @@ def join(network: Network, trial: Any) -> None:
     for pair in pairs:
         if (one := pair.one(pair_alike)) is not None:
             places |= {pair.up: nn.Identity(), pair.between: nn.Identity(), pair.down: one}
-    if not places:
-        return
-    put(network.model, places)
-    try:
-        same = apart(network.features(*trial).outcome, before) <= end_alike
-    except Exception:  # what lay between is wanted elsewhere, too
-        same = False
-    if not same:
-        put(network.model, {new: old for old, new in places.items()})
+    swapped(network, places, trial, before, end_alike)
 
 
 def _watched(network: Network, trial: Any) -> tuple[list[_Pair], Tensor]:
