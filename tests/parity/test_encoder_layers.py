@@ -90,9 +90,10 @@ def test_a_text_beyond_what_a_kernel_takes_goes_through_the_module(base, monkeyp
     np.testing.assert_allclose(embedder.embed(longer), whole[rows], atol=1e-6)
 
 
-def test_with_several_threads_the_module_computes(base):
+def test_with_several_threads_the_module_computes(base, monkeypatch):
     embedder = Embedder.load(base("bert"), dtype="float32")
     whole, threads = embedder.embed(TEXTS), torch.get_num_threads()
+    monkeypatch.setattr(kernels(), "encode", pytest.fail)
     torch.set_num_threads(2)
     try:
         np.testing.assert_allclose(embedder.embed(TEXTS), whole, atol=1e-6)
@@ -132,3 +133,28 @@ def test_a_module_around_a_layer_is_none_and_one_that_is_looked_into_stays(base,
     embedder = Embedder.load(base("bert"), dtype="float32")
     # One that cannot be joined lets none be: only what the network gives at its end is compared.
     assert joined(embedder) == (0 if attribute else 2)
+
+
+class Halved(nn.Module):
+    """All parts of a layer, in their order; only what the first of them adds is another."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, states, *more, **options):
+        mixed = self.layer.attention.self(states, **options)[0]
+        middle = self.layer.attention.output(mixed, states * 0.5)
+        return self.layer.output(self.layer.intermediate(middle), middle)
+
+
+def test_one_that_is_none_leaves_the_others(base, monkeypatch):
+    real = encoder_layers.whole_layers
+
+    def changed(network, spec):
+        layers = network.model.encoder.layer
+        layers[1] = Halved(layers[1])
+        return real(network, spec)
+
+    monkeypatch.setattr(first, "whole_layers", changed)
+    assert joined(Embedder.load(base("bert"), dtype="float32")) == 1

@@ -14,12 +14,13 @@ from worker.engine.kernels import Encoder, EncoderParts, Layer, Norm, kernels
 
 pytestmark = needed
 
-FLOATS, HALVES, INTEGERS, HALF_INTEGERS = "float32", "bfloat16", "int8", "int8, attention in bfloat16"
+FLOATS, HALVES, INTEGERS = "float32", "bfloat16", "int8"
+PAIRED, HALF_INTEGERS = "int8, products of attention in bfloat16", "int8, attention in bfloat16"
 KINDS = [
     FLOATS,
     *([HALVES] if HAS_HALVES else []),
     *([INTEGERS] if HAS_INTEGERS else []),
-    *([HALF_INTEGERS] if HAS_HALVES and HAS_INTEGERS else []),
+    *([PAIRED, HALF_INTEGERS] if HAS_HALVES and HAS_INTEGERS else []),
 ]
 lengths = st.lists(st.integers(1, 90) | st.sampled_from([126, 250, 257, 300]), min_size=1, max_size=12)
 
@@ -27,7 +28,7 @@ lengths = st.lists(st.integers(1, 90) | st.sampled_from([126, 250, 257, 300]), m
 def layer(outputs, inputs, kind):
     linear = nn.Linear(inputs, outputs)
     weight, bias = linear.weight.detach() * 2, linear.bias.detach()
-    if kind in (INTEGERS, HALF_INTEGERS):
+    if kind in (INTEGERS, PAIRED, HALF_INTEGERS):
         weight, scales = quantized_weights(weight, 127)
         return Layer(weight, bias, scales)
     dtype = torch.bfloat16 if kind == HALVES else torch.float32
@@ -46,7 +47,7 @@ def parts_of(kind, width=48, heads=2, each=14, middle=70):
     parts = EncoderParts(
         inputs=tuple(layer(inner, width, kind) for _ in range(3)), mixed=layer(width, inner, kind),
         after_mixed=norm(width, kind), up=layer(middle, width, kind), down=layer(width, middle, kind),
-        after_all=norm(width, kind), heads=heads, scale=0.3, pairs=kind in (HALVES, HALF_INTEGERS),
+        after_all=norm(width, kind), heads=heads, scale=0.3, pairs=kind in (HALVES, PAIRED, HALF_INTEGERS),
     )  # fmt: skip
     if kind == HALF_INTEGERS:
         for one in parts.inputs:
