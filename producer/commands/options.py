@@ -47,7 +47,7 @@ model_options = together(
     click.option("--max-tokens", type=click.IntRange(min=1), help="Cut texts at N tokens."),
     click.option(
         "--dtype", type=click.Choice(get_args(Dtype)), default="auto", show_default=True,
-        help="Numbers to compute with; auto is bfloat16 where the device is good at it, else float32; int8: CPU only.",
+        help="Numbers to compute with; auto: bfloat16 where the device is faster in it, else float32; int8: CPU only.",
     ),
     trust_option,
 )  # fmt: skip

@@ -14,7 +14,7 @@ from benchmarks.docstrings import docstring_table
 from benchmarks.throughput import model_folder
 from schemas.errors import ModelError
 from tests.unit.kernels.checks import needs_all
-from worker.engine import Embedder, quantize
+from worker.engine import Embedder, device, quantize
 from worker.engine.int8 import Int8Linear
 from worker.engine.kernel_linear import FeedForward, KernelLinear
 from worker.engine.kernels import Kernels
@@ -127,7 +127,25 @@ def in_bfloat16(embedder):
     return [sum(column) for column in zip(*kinds, strict=True)]
 
 
+@pytest.fixture
+def gains(monkeypatch):
+    """A CPU that is faster in bfloat16 than in float32, whichever this one is."""
+    monkeypatch.setattr(device, "bfloat16_speed", lambda: 2.0)
+
+
 @needs_all
+def test_attention_is_in_the_numbers_that_the_cpu_is_faster_in(base, monkeypatch):
+    vectors = []
+    for speed, handed_over in ((2.0, [6, 2]), (0.5, [0, 0])):
+        monkeypatch.setattr(device, "bfloat16_speed", lambda speed=speed: speed)
+        embedder = Embedder.load(base("bert"), dtype="int8")
+        assert in_bfloat16(embedder) == handed_over
+        vectors.append(embedder.embed(TEXTS))
+    assert 0.998 < cosines(*vectors).min() < 1 - 1e-7
+
+
+@needs_all
+@pytest.mark.usefixtures("gains")
 @pytest.mark.parametrize(
     ("kind", "style"), [("bert", "wordpiece"), ("distilbert", "wordpiece"), ("roberta", "roberta")]
 )
@@ -138,12 +156,14 @@ def test_attention_takes_and_gives_bfloat16(base, kind, style):
 
 
 @needs_all
+@pytest.mark.usefixtures("gains")
 def test_where_something_lies_between_layer_and_attention_they_do_not(base):
     # Positions are turned into query and key.
     assert in_bfloat16(Embedder.load(base("qwen3", "decoder"), dtype="int8")) == [0, 0]
 
 
 @needs_all
+@pytest.mark.usefixtures("gains")
 @pytest.mark.parametrize("fails", [True, False])
 def test_where_it_changes_the_outcome_they_do_not(base, monkeypatch, fails):
     usual = Embedder.load(base("bert"), dtype="float32").embed(TEXTS)

@@ -115,7 +115,7 @@ def _found(network: Network, own: Kernels, seen: _Seen, runs: Places) -> Iterato
         module = flow and next((one.part for one in reversed(seen.around) if one.between(flow.given, flow.gave)), None)
         if flow is None or module is None:
             continue
-        pairs = own.has_pairs and (flow.given.dtype == torch.bfloat16 or bool(network.integers))
+        pairs = own.has_pairs and (flow.given.dtype == torch.bfloat16 or network.rough)
         try:
             encoder = Encoder(flow.parts(pairs=pairs))
         except ValueError:  # parts that do not fit

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from schemas.model_files import read_object
 from schemas.model_own import is_own
-from schemas.spec import Spec
+from worker.engine.device import why_auto
 from worker.engine.embedder import Embedder
 
 _SHOWN_NUMBERS = 6
@@ -29,7 +29,7 @@ def model_facts(embedder: Embedder, *, asked_device: str) -> dict[str, Any]:
         "default_prompt_name": saved.get("default_prompt_name"),
         "padding_side": getattr(tokenizer, "padding_side", None),
         "device_reason": f"{asked_device} was asked for" if asked_device != "auto" else _found(described["device"]),
-        "dtype_reason": _why_dtype(embedder.spec, str(described.get("dtype", "float32"))),
+        "dtype_reason": _why_dtype(embedder),
     }
 
 
@@ -113,9 +113,10 @@ def _found(device: str) -> str:
     return "auto: there is no GPU that torch can use" if device == "cpu" else "auto: the first GPU that torch can use"
 
 
-def _why_dtype(spec: Spec, got: str) -> str:
+def _why_dtype(embedder: Embedder) -> str:
+    spec = embedder.spec
     if spec.dtype != "auto":
         return f"{spec.dtype} was asked for"
     if is_own(spec.modules[0].kind):
         return "auto: as the model's own code loads it"
-    return f"auto: this device is {'good' if got == 'bfloat16' else 'not good'} at bfloat16"
+    return f"auto: {why_auto(embedder.device)}"

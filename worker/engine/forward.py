@@ -11,6 +11,7 @@ from torch import Tensor
 
 from schemas.errors import ModelError
 from worker.engine.attention import Layout
+from worker.engine.device import gains_by_bfloat16
 from worker.engine.features import Features
 from worker.engine.streams import put
 from worker.engine.token_types import TokenTypes
@@ -54,6 +55,11 @@ class Network:
         """Whether a batch costs its longest text times its rows."""
         return self.way == "padded"
 
+    @property
+    def rough(self) -> bool:
+        """Whether attention's products of float32 may be, and are faster, in bfloat16: between layers in integers."""
+        return bool(self.integers) and gains_by_bfloat16(self.device)
+
     def describe(self) -> dict[str, str]:
         """Facts that a person asks for."""
         dtype = "int8" if self.integers else str(self.model.dtype).removeprefix("torch.")
@@ -79,7 +85,7 @@ class Network:
         output = self.model(
             input_ids=self._tensor(ids)[None],
             position_ids=self._tensor(self._positions(ids, offsets))[None],
-            packed_layout=Layout(runs_of(offsets), bounds, rough=bool(self.integers)),
+            packed_layout=Layout(runs_of(offsets), bounds, rough=self.rough),
         )
         return output, lambda states: states[0]
 

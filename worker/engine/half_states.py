@@ -1,7 +1,7 @@
 """Integer layers on both sides of attention that hand numbers over in bfloat16: half the way through memory.
 
-Attention rounds query, key and value to bfloat16 in any case where layers are in integers. Knows no model by name:
-which layers these are is seen by watching a trial, by the memory of what goes in and comes out.
+Attention rounds query, key and value to bfloat16 in any case where layers are in integers and the CPU gains by it.
+Knows no model by name: which layers these are is seen by watching a trial, by the memory of what goes in and out.
 """
 
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ class _Seen:
 def with_half_states(network: Network, trial: Any) -> None:
     """Let such layers give and take bfloat16, where the network then gives what it gave; else nothing is changed."""
     layers = [module for module in network.model.modules() if isinstance(module, KernelLinear)]
-    if not layers or not layers[0].own.has_pairs or network.padded:
+    if not layers or not layers[0].own.has_pairs or not network.rough or network.padded:
         return
     seen = _Seen()
     with _watched(layers, seen):
