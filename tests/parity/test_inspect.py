@@ -14,7 +14,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize
 
 from producer.explain import explain
 from schemas.spec import ModelOptions
-from worker.engine import Embedder
+from worker.engine import Embedder, device
 from worker.engine.example import follow, model_facts
 from worker.engine.words import table
 
@@ -118,6 +118,16 @@ def test_the_command_says_it_in_words_and_as_json():
     vector = Embedder.load(model, dtype=facts["dtype"]).embed(["-a mill"])[0]
     assert facts["example"]["vector"] == pytest.approx(vector[:6], abs=1e-3)
     assert "mean: 5 of 5 tokens count, all equally" in words.stdout
+
+
+@pytest.mark.parametrize(("dtype", "why"), [("auto", "auto: this CPU"), ("bfloat16", "it was asked for; this CPU")])
+def test_it_says_what_bfloat16_is_worth_here(load, monkeypatch, dtype, why):
+    monkeypatch.setattr(device, "computes_bfloat16", lambda device: True)
+    monkeypatch.setattr(device, "bfloat16_speed", lambda: 0.5)
+    embedder = Embedder.load(load().parts.folder, dtype=dtype)
+    said = " ".join(page(embedder).split())
+    numbers = "float32" if dtype == "auto" else "bfloat16"
+    assert f"numbers: {numbers} ({why} multiplied in bfloat16 at 0.5 times its speed in float32)" in said
 
 
 def test_it_says_how_words_are_kept(load, monkeypatch):

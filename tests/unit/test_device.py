@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from worker.engine import device
-from worker.engine.device import gains_by_bfloat16, pick_dtype, why_auto
+from worker.engine.device import about_bfloat16, gains_by_bfloat16, pick_dtype
 
 CPU = torch.device("cpu")
 
@@ -40,7 +40,7 @@ def test_auto_is_what_multiplies_faster(cpu, halves, picked, told):
     tried = cpu(instructions=True, times={torch.float32: 2.0, torch.bfloat16: halves})
     assert [pick_dtype("auto", CPU) for _ in range(3)] == [picked] * 3
     assert gains_by_bfloat16(CPU) == (picked == torch.bfloat16)
-    assert told in why_auto(CPU)
+    assert told in about_bfloat16(CPU)
     assert tried.count(torch.float32) == tried.count(torch.bfloat16) == len(tried) / 2
     assert len(tried) < 20, "it is measured once"
 
@@ -48,7 +48,7 @@ def test_auto_is_what_multiplies_faster(cpu, halves, picked, told):
 def test_without_instructions_nothing_is_tried(cpu):
     cpu(instructions=False)
     assert pick_dtype("auto", CPU) == torch.float32
-    assert why_auto(CPU) == "this device has no instructions for bfloat16"
+    assert about_bfloat16(CPU) == "this device has no instructions for bfloat16"
 
 
 def test_what_is_asked_for_is_taken_as_it_is(cpu):

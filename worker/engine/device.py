@@ -46,8 +46,8 @@ def gains_by_bfloat16(device: torch.device) -> bool:
     return computes_bfloat16(device) and (device.type != "cpu" or bfloat16_speed() > 1)
 
 
-def why_auto(device: torch.device) -> str:
-    """Why `auto` is what it is, in words."""
+def about_bfloat16(device: torch.device) -> str:
+    """What the device makes of bfloat16, in words."""
     if not computes_bfloat16(device):
         return "this device has no instructions for bfloat16"
     if device.type != "cpu":

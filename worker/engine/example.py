@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from schemas.model_files import read_object
 from schemas.model_own import is_own
-from worker.engine.device import why_auto
+from worker.engine.device import about_bfloat16
 from worker.engine.embedder import Embedder
 
 _SHOWN_NUMBERS = 6
@@ -115,8 +115,10 @@ def _found(device: str) -> str:
 
 def _why_dtype(embedder: Embedder) -> str:
     spec = embedder.spec
+    if spec.dtype == "bfloat16":
+        return f"it was asked for; {about_bfloat16(embedder.device)}"
     if spec.dtype != "auto":
         return f"{spec.dtype} was asked for"
     if is_own(spec.modules[0].kind):
         return "auto: as the model's own code loads it"
-    return f"auto: {why_auto(embedder.device)}"
+    return f"auto: {about_bfloat16(embedder.device)}"
