@@ -9,7 +9,7 @@ from torch import nn
 from tests.unit.kernels.checks import needed
 from worker.engine import Embedder, prepack
 from worker.engine.kernel_linear import FeedForward, KernelLinear
-from worker.engine.prepack import PackedLinear
+from worker.engine.packed_linear import PackedLinear
 
 TEXTS = [text for text in tiny.TEXTS if text.strip()]
 

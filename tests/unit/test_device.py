@@ -16,12 +16,10 @@ def cpu(monkeypatch):
     def put(*, instructions: bool, times: dict[torch.dtype, float] | None = None) -> list[torch.dtype]:
         tried: list[torch.dtype] = []
 
-        def seconds(states, weight):
+        def seconds(layer):
             assert times is not None, "nothing is to be tried"
-            assert states.dtype == weight.dtype
-            assert states.shape[1] == weight.shape[1]
-            tried.append(states.dtype)
-            return times[states.dtype] * (1 if len(tried) > 4 else 100)  # something else took the core at first
+            tried.append(layer.weight.dtype)
+            return times[layer.weight.dtype] * (1 if len(tried) > 4 else 100)  # something else took the core at first
 
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
@@ -57,6 +55,12 @@ def test_what_is_asked_for_is_taken_as_it_is(cpu):
     assert pick_dtype("float32", CPU) == torch.float32
 
 
-def test_this_cpu_takes_some_time_for_either():
+def test_this_cpu_takes_some_time_for_either_and_keeps_its_threads():
     device.bfloat16_speed.cache_clear()
-    assert 0.01 < device.bfloat16_speed() < 100
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert 0.01 < device.bfloat16_speed() < 100
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)

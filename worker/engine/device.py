@@ -4,10 +4,10 @@ import time
 from functools import cache
 
 import torch
-from torch import Tensor
-from torch.nn.functional import linear
+from torch import nn
 
 from schemas.errors import ModelError
+from worker.engine.packed_linear import PackedLinear
 
 #: int8 is of linear layers only, and is put in once a network is loaded.
 _DTYPES = {"int8": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -66,21 +66,34 @@ def computes_bfloat16(device: torch.device) -> bool:
 
 @cache
 def bfloat16_speed() -> float:
-    """How many products the CPU takes in bfloat16 while it takes one in float32; measured once.
+    """How many products a core takes in bfloat16 while it takes one in float32; measured once.
 
     The instructions alone do not say: AVX-512's for bfloat16 are twice as fast as float32's on AMD's cores, and half
     as fast on Intel's, which have AMX for it, unless a virtual machine hides that.
     """
-    states, weight = torch.ones(_ROWS, _IN), torch.ones(_OUT, _IN)
-    pairs = [(states, weight), (states.bfloat16(), weight.bfloat16())]
-    # In turns, and the fastest of each, since other work disturbs both alike.
-    turns = [[_seconds(*pair) for pair in pairs] for _ in range(_TURNS)]
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return 0.0
+    layers = [_layer(kind) for kind in (torch.float32, torch.bfloat16)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # Several wait for each other, which is no work of theirs but takes time.
+    try:
+        # In turns, and the fastest of each, since other work disturbs both alike.
+        turns = [[_seconds(layer) for layer in layers] for _ in range(_TURNS)]
+    finally:
+        torch.set_num_threads(threads)
     plain, halves = (float(min(column)) for column in zip(*turns, strict=True))
     return plain / halves
 
 
+def _layer(kind: torch.dtype) -> PackedLinear:
+    linear = nn.Linear(_IN, _OUT, bias=False, device="meta", dtype=kind).to_empty(device="cpu")
+    nn.init.ones_(linear.weight)
+    return PackedLinear(linear)
+
+
 @torch.inference_mode()
-def _seconds(states: Tensor, weight: Tensor) -> float:
-    began = time.process_time()
-    linear(states, weight)
-    return time.process_time() - began
+def _seconds(layer: PackedLinear) -> float:
+    states = torch.ones(_ROWS, _IN, dtype=layer.weight.dtype)
+    began = time.thread_time()
+    layer(states)
+    return time.thread_time() - began

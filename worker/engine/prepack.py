@@ -16,25 +16,8 @@ from worker.engine.forward import Network
 from worker.engine.kernel_linear import KernelLinear, is_best
 from worker.engine.kernels import kernels
 from worker.engine.layers import plain_linears, put
+from worker.engine.packed_linear import PackedLinear
 from worker.engine.trial import apart, sequences, tolerance, vocabulary_of
-
-#: For how many rows weights are laid out: a batch on a CPU has about as many tokens.
-_ROWS = 2048
-
-
-class PackedLinear(nn.Module):
-    """`nn.Linear` with its weight in oneDNN's own layout."""
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        self.in_features, self.out_features, self.bias = linear.in_features, linear.out_features, linear.bias
-        #: Opaque but for its dtype, which some networks look at.
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), _ROWS)
-
-    def forward(self, states: Tensor) -> Tensor:
-        """[..., in] to [..., out]."""
-        output: Tensor = torch.ops.mkldnn._linear_pointwise(states, self.weight, self.bias, "none", [], "")
-        return output
 
 
 def prepacked(network: Network, spec: Spec) -> Network:
