@@ -19,7 +19,7 @@ def cpu(monkeypatch):
         def seconds(layer):
             assert times is not None, "nothing is to be tried"
             tried.append(layer.weight.dtype)
-            return times[layer.weight.dtype] * (1 if len(tried) > 4 else 100)  # something else took the core at first
+            return times[layer.weight.dtype] * (100 if len(tried) == 1 else 1)  # something else took the core at first
 
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
