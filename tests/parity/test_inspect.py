@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tiny_models as tiny
 from parity_checks import load_oracle
-from sentence_transformers.sentence_transformer.modules import Normalize
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
 
 from producer.explain import explain
 from schemas.spec import ModelOptions
@@ -128,6 +129,12 @@ def test_it_says_what_bfloat16_is_worth_here(load, monkeypatch, dtype, why):
     said = " ".join(page(embedder).split())
     numbers = "float32" if dtype == "auto" else "bfloat16"
     assert f"numbers: {numbers} ({why} multiplied in bfloat16 at 0.5 times its speed in float32)" in said
+
+
+def test_a_table_of_vectors_says_nothing_of_products(tmp_path):
+    static = StaticEmbedding(tiny.wordpiece().backend_tokenizer, embedding_dim=8)
+    SentenceTransformer(modules=[static], device="cpu").save(str(tmp_path))
+    assert "numbers: float32 (a table of vectors computes in nothing else)" in page(Embedder.load(tmp_path))
 
 
 def test_it_says_how_words_are_kept(load, monkeypatch):

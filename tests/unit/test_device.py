@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from worker.engine import device
 from worker.engine.device import about_bfloat16, gains_by_bfloat16, pick_dtype
@@ -23,6 +24,8 @@ def cpu(monkeypatch):
 
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        # A CPU without the instructions lays out no weights of theirs.
+        monkeypatch.setattr(device, "_layer", lambda kind: nn.Linear(1, 1, dtype=kind))
         monkeypatch.setattr(device, "_seconds", seconds)
         device.bfloat16_speed.cache_clear()
         return tried
@@ -55,6 +58,16 @@ def test_what_is_asked_for_is_taken_as_it_is(cpu):
     assert pick_dtype("float32", CPU) == torch.float32
 
 
+def test_where_none_can_be_tried_it_is_float32(cpu, monkeypatch):
+    def refuse(kind):
+        raise RuntimeError("bf16 path needs another CPU")
+
+    cpu(instructions=True)
+    monkeypatch.setattr(device, "_layer", refuse)
+    assert pick_dtype("auto", CPU) == torch.float32
+
+
+@pytest.mark.skipif(not device.computes_bfloat16(CPU), reason="this CPU has no instructions for bfloat16")
 def test_this_cpu_takes_some_time_for_either_and_keeps_its_threads():
     device.bfloat16_speed.cache_clear()
     threads = torch.get_num_threads()

@@ -66,14 +66,15 @@ def computes_bfloat16(device: torch.device) -> bool:
 
 @cache
 def bfloat16_speed() -> float:
-    """How many products a core takes in bfloat16 while it takes one in float32; measured once.
+    """How many products a core takes in bfloat16 while it takes one in float32, measured once; 0 where none can be.
 
     The instructions alone do not say: AVX-512's for bfloat16 are twice as fast as float32's on AMD's cores, and half
     as fast on Intel's, which have AMX for it, unless a virtual machine hides that.
     """
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    try:
+        layers = [_layer(kind) for kind in (torch.float32, torch.bfloat16)]
+    except (RuntimeError, AttributeError):  # this torch has no such products, or not for this CPU
         return 0.0
-    layers = [_layer(kind) for kind in (torch.float32, torch.bfloat16)]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # Several wait for each other, which is no work of theirs but takes time.
     try:

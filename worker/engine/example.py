@@ -115,6 +115,8 @@ def _found(device: str) -> str:
 
 def _why_dtype(embedder: Embedder) -> str:
     spec = embedder.spec
+    if embedder.describe().get("way") == "table":
+        return "a table of vectors computes in nothing else"
     if spec.dtype == "bfloat16":
         return f"it was asked for; {about_bfloat16(embedder.device)}"
     if spec.dtype != "auto":
