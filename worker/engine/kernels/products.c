@@ -10,13 +10,28 @@
 #define ROWS 6 /* of a tile: 24 vectors of sums, 4 of weights and one of a row are 29 of 32 registers */
 #define VECTORS 4
 #define COLUMNS (VECTORS * LANES)
+#define STEPS 4       /* at once: a core whose twin is busy has no time left for counting (Intel) */
 #define DEPTH 384     /* words of a row at a time: their weights in one tile's columns are 96 KiB */
 #define MOST_ROWS 192 /* at a time: weights that come from memory are then worth their way */
+
+/* sum[ROWS, COLUMNS] += one word of each row, times its vectors of weights. */
+INLINE void step(const int kind, const uint32_t *const left[ROWS], long word, const uint32_t *weights,
+                 __m512i sum[ROWS][VECTORS]) {
+    __m512i columns[VECTORS];
+#pragma GCC unroll 8
+    for (int c = 0; c < VECTORS; c++) columns[c] = _mm512_load_si512(weights + c * LANES);
+#pragma GCC unroll 8
+    for (int r = 0; r < ROWS; r++) {
+        __m512i one = _mm512_set1_epi32((int)left[r][word]);
+#pragma GCC unroll 8
+        for (int c = 0; c < VECTORS; c++) multiply_add(kind, &sum[r][c], one, columns[c]);
+    }
+}
 
 /* sums[ROWS, COLUMNS] = begin + x[rows, words] weights[words, COLUMNS]; where rows are fewer, the last one again. */
 INLINE void tile(const int kind, const uint32_t *x, long row, long rows, const uint32_t *weights, long words,
                  const int32_t *begin, long begin_row, int32_t *sums) {
-    __m512i sum[ROWS][VECTORS], columns[VECTORS];
+    __m512i sum[ROWS][VECTORS];
     const uint32_t *left[ROWS];
 #pragma GCC unroll 8
     for (int r = 0; r < ROWS; r++) {
@@ -24,16 +39,12 @@ INLINE void tile(const int kind, const uint32_t *x, long row, long rows, const u
 #pragma GCC unroll 8
         for (int c = 0; c < VECTORS; c++) sum[r][c] = _mm512_load_si512(begin + r * begin_row + c * LANES);
     }
-    for (long word = 0; word < words; word++, weights += COLUMNS) {
+    long word = 0;
+    for (; word + STEPS <= words; word += STEPS)
 #pragma GCC unroll 8
-        for (int c = 0; c < VECTORS; c++) columns[c] = _mm512_load_si512(weights + c * LANES);
-#pragma GCC unroll 8
-        for (int r = 0; r < ROWS; r++) {
-            __m512i one = _mm512_set1_epi32((int)left[r][word]);
-#pragma GCC unroll 8
-            for (int c = 0; c < VECTORS; c++) multiply_add(kind, &sum[r][c], one, columns[c]);
-        }
-    }
+        for (int ahead = 0; ahead < STEPS; ahead++)
+            step(kind, left, word + ahead, weights + (word + ahead) * COLUMNS, sum);
+    for (; word < words; word++) step(kind, left, word, weights + word * COLUMNS, sum);
 #pragma GCC unroll 8
     for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 8
