@@ -114,19 +114,28 @@ INLINE void pack_values(const text *t, const states *v, long token, long head) {
         }
 }
 
-/* out[r, 0:16 n] = sum over `steps` of left[r, step] times right[step, 0:16 n], words or pairs in each place. */
+/* sums[r, 0:16 n] += one word, or pair, of each row of `left`, times its place in `right`. */
+INLINE void step(const int rows, const int n, const text *t, const uint32_t *left, long left_row,
+                 const uint32_t *right, __m512i sums[ROWS][2]) {
+    __m512i columns[2];
+    for (int c = 0; c < n; c++) columns[c] = _mm512_load_si512(right + c * LANES);
+    for (int r = 0; r < rows; r++) {
+        __m512i one = _mm512_set1_epi32((int)left[r * left_row]);
+        for (int c = 0; c < n; c++) multiply_add(t->pairs ? HALVES : FLOATS, &sums[r][c], one, columns[c]);
+    }
+}
+
+/* out[r, 0:16 n] = sum over `steps` of left[r, at] times right[at, 0:16 n], words or pairs in each place. */
 INLINE void block(const int rows, const int n, const text *t, const uint32_t *left, long left_row,
                   const uint32_t *right, long right_row, long steps, __m512i sums[ROWS][2]) {
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < n; c++) sums[r][c] = _mm512_setzero_si512();
-    for (long step = 0; step < steps; step++) {
-        __m512i columns[2];
-        for (int c = 0; c < n; c++) columns[c] = _mm512_load_si512(right + step * right_row + c * LANES);
-        for (int r = 0; r < rows; r++) {
-            __m512i one = _mm512_set1_epi32((int)left[r * left_row + step]);
-            for (int c = 0; c < n; c++) multiply_add(t->pairs ? HALVES : FLOATS, &sums[r][c], one, columns[c]);
-        }
+    long at = 0;
+    for (; at + 2 <= steps; at += 2) { /* two at once, as products have several: less to count */
+        step(rows, n, t, left + at, left_row, right + at * right_row, sums);
+        step(rows, n, t, left + at + 1, left_row, right + (at + 1) * right_row, sums);
     }
+    if (at < steps) step(rows, n, t, left + at, left_row, right + at * right_row, sums);
 }
 
 INLINE void score(const int rows, const int n, const text *t, long j) {
