@@ -44,7 +44,8 @@ class LocalCluster:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        # Without an error the run is committed: Celery would wait for Redis once more, for up to a second.
+        self.stop(idle=kind is None)
 
     def keep_alive(self) -> list[str]:
         """Start again what has died; says what that was. Raises `RunFailed` when it keeps dying."""
@@ -66,10 +67,10 @@ class LocalCluster:
         if self._workers is not None:
             self._workers.progressed()
 
-    def stop(self) -> None:
-        """End the workers, then Redis, and remove what they left."""
+    def stop(self, *, idle: bool = False) -> None:
+        """End the workers, then Redis, and remove what they left. `idle`: no worker has anything in flight."""
         if self._workers is not None:
-            self._workers.stop()
+            self._workers.stop(idle=idle)
         self._redis.stop(remove=True)
         # Where no Redis was started.
         shutil.rmtree(self._folder, ignore_errors=True)

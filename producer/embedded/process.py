@@ -41,6 +41,12 @@ class GuardedProcess:
                 self._process.stdin.write(guardian.END_AND_REMOVE if remove else guardian.END)
                 self._process.stdin.flush()
 
+    def hurry(self) -> None:
+        """Let go of the pipe, behind `ask_to_end`: KILL comes at once."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+
     def wait(self) -> None:
         """Wait until it has ended; call `ask_to_end` before. The pipe is held until then: a Ctrl-C here hurries it."""
         try:
@@ -48,9 +54,7 @@ class GuardedProcess:
         except subprocess.TimeoutExpired:
             # Its guardian hangs, and so does all that could be waited for.
             self._process.kill()
-        if self._process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.close()
+        self.hurry()
 
     def tail(self, lines: int = 15) -> str:
         """The end of its log, for an error message."""

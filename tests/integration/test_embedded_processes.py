@@ -10,6 +10,8 @@ import psutil
 import pytest
 import redis
 
+from producer.embedded import workers
+from producer.embedded.machine import Crew
 from producer.embedded.redis_server import RedisServer
 from tests.integration.conftest import wait_until
 
@@ -21,6 +23,13 @@ from pathlib import Path
 from producer.embedded.redis_server import RedisServer
 server = RedisServer(Path(sys.argv[1]))
 server.start()
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("ready", flush=True)
 time.sleep(600)
 """
@@ -77,3 +86,13 @@ def test_a_guardian_that_is_killed_takes_its_command_with_it(server: RedisServer
     assert not psutil.wait_procs([guarded], timeout=60)[1]
     wait_until(server.keep_alive)
     assert client.ping()
+
+
+def test_workers_that_are_idle_get_no_grace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "GRACE_SECONDS", 600)
+    monkeypatch.setattr(workers, "worker_command", lambda jobs: [sys.executable, "-c", STUBBORN])
+    pair = workers.LocalWorkers(Crew(2, 1), settings={}, folder=tmp_path)
+    wait_until(lambda: all("ready" in (tmp_path / f"worker-{number}.log").read_text() for number in range(2)))
+    children = psutil.Process().children(recursive=True)
+    pair.stop(idle=True)
+    assert not psutil.wait_procs(children, timeout=15)[1]
