@@ -8,6 +8,7 @@ anything but a job that the ledger lists, with a model and into a folder that it
 
 import atexit
 import functools
+import gc
 import logging
 import os
 import socket
@@ -84,15 +85,26 @@ def _name() -> str:
     return os.environ.get("VECMILL_WORKER") or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
+def _read() -> "type[Runtime]":
+    """Only a worker needs torch: `celery inspect` and the like import this module, too, and shall not wait for it.
+
+    What is read stays: to look for garbage in it again and again takes a tenth of a start.
+    """
+    gc.disable()
+    try:
+        from worker.runtime import Runtime
+    finally:
+        gc.freeze()
+        gc.enable()
+    return Runtime
+
+
 @worker_init.connect
 def _boot(**_: Any) -> None:
-    # Only a worker needs torch: `celery inspect` and the like import this module, too, and shall not wait for it.
-    from worker.runtime import Runtime
-
     global _runtime
     try:
         settings = WorkerSettings.from_env({**os.environ, "VECMILL_BROKER_URL": app.conf.broker_read_url or ""})
-        _runtime = Runtime(settings, worker=_name())
+        _runtime = _read()(settings, worker=_name())
         _runtime.start()
         # Celery's own shutdown signal comes while jobs are still at work, and they need engine and leases to finish.
         atexit.register(_runtime.stop)

@@ -19,7 +19,7 @@ from worker.engine.fast_tokenizer import FastTokenizer
 from worker.engine.tokens import as_bytes
 from worker.engine.words import ByWords
 from worker.engine.words import lexicon as lexicon_module
-from worker.engine.words.cuts import Cuts, stands_alone
+from worker.engine.words.cuts import BLANKS, Cuts, stands_alone
 from worker.engine.words.lexicon import LONGEST, DictLexicon, Lexicon, TableLexicon
 from worker.engine.words.table import library
 
@@ -228,6 +228,11 @@ def counted(kind: type[Lexicon], most: int | None = None) -> tuple[Lexicon, Coun
         backend.enable_truncation(most)
     counting = Counting(backend)
     return kind(counting, cuts, most), counting
+
+
+def test_no_blank_is_left_out() -> None:
+    everything = "".join(map(chr, (*range(0xD800), *range(0xE000, sys.maxunicode + 1))))
+    assert set(BLANKS) == set(everything) - set("".join(everything.split()))
 
 
 @both
