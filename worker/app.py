@@ -8,7 +8,6 @@ anything but a job that the ledger lists, with a model and into a folder that it
 
 import atexit
 import functools
-import gc
 import logging
 import os
 import socket
@@ -25,6 +24,7 @@ from schemas.errors import UsageError
 from schemas.job import Job
 from schemas.logs import configure_logs
 from schemas.transport import CANNOT_START, CELERY_SETTINGS, QUEUE, TASK_NAME, verified
+from worker.imports import kept
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -86,16 +86,9 @@ def _name() -> str:
 
 
 def _read() -> "type[Runtime]":
-    """Only a worker needs torch: `celery inspect` and the like import this module, too, and shall not wait for it.
-
-    What is read stays: to look for garbage in it again and again takes a tenth of a start.
-    """
-    gc.disable()
-    try:
+    """Only a worker needs torch: `celery inspect` and the like import this module, too, and shall not wait for it."""
+    with kept():
         from worker.runtime import Runtime
-    finally:
-        gc.freeze()
-        gc.enable()
     return Runtime
 
 
