@@ -86,7 +86,10 @@ def one(bench: Bench, peer: Peer, records: Records) -> None:
         return
     try:
         size = batch_size(bench, peer, records)
-        if len(records.that(kind="start", **who)) <= len(records.that(kind="full", **what)):
+        starts = len(records.that(kind="start", **who))
+        if not starts:
+            bench.run(peer, size, limit=1)  # what is compiled, exported or read once a machine is no part of a start
+        if starts <= len(records.that(kind="full", **what)):
             records.add(kind="start", **who, **bench.run(peer, size, limit=1))
         records.add(kind="full", **what, **size, texts=bench.texts, **bench.run(peer, size))
     except Unavailable as why:

@@ -108,6 +108,27 @@ def test_a_peer_starts_once_a_round_and_is_tuned_once_and_a_failure_is_told_once
     assert [kinds.count(("failed", "broken", corpus)) for corpus in ("docstrings", "21")] == [1, 1]
 
 
+class Cold:
+    """A bench whose first run takes longest."""
+
+    name, texts = "80", 3
+
+    def __init__(self):
+        self.runs = []
+
+    def run(self, peer, size, limit=None):
+        self.runs.append(limit)
+        return {"seconds": 1 / len(self.runs)}
+
+
+def test_what_is_done_once_on_a_machine_is_no_part_of_a_start(tmp_path):
+    records, cold = program.Records(tmp_path / "runs.jsonl", {}), Cold()
+    for _ in range(2):
+        program.one(cold, Peer("without adapter", "float32", ""), records)
+    assert cold.runs == [1, 1, None, 1, None]
+    assert [record["seconds"] for record in records.that(kind="start")] == [1 / 2, 1 / 4]
+
+
 def test_every_other_turn_goes_backwards_and_the_baseline_is_first():
     first, second = ([peer.name for peer in program.in_turn([], turn)] for turn in (0, 1))
     assert first[0] == second[0] == BASELINE
