@@ -6,9 +6,9 @@
 On one core CPU time is compared, which other work disturbs less; on several, how long it takes.
 
 Each peer runs in an environment of its own, made under --cache, and as a process of its own; peers take turns, so that
-what disturbs the machine disturbs all of them. Of each there is a run of one text, which is start and end, and runs of
-all texts. Every run is a line in --runs; runs of one commit and one day add up. What does not install is told, and
-left out.
+what disturbs the machine disturbs all of them. Of each there is a run of one text, which is start and end (the first is
+thrown away), and runs of all texts. Every run is a line in --runs; runs of one commit and one day add up. What does not
+install is told, and left out.
 """
 
 import argparse

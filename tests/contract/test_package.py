@@ -25,6 +25,17 @@ def tracked():
     return [name for name in listed.stdout.decode().splitlines() if (ROOT / name).is_file()]
 
 
+#: What a clone has at its top, hidden files aside.
+TOP = {
+    *SIDES, "tests", "benchmarks", "docs", "pyproject.toml", "constraints.txt", "Makefile", "mkdocs.yml",
+    "README.md", "CHANGELOG.md", "LICENSE", "Dockerfile", "docker-compose.yml",
+}  # fmt: skip
+
+
+def test_nothing_that_a_run_leaves_is_among_the_files():
+    assert {name.partition("/")[0] for name in tracked() if not name.startswith(".")} == TOP
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """Built from a copy, since building leaves folders behind; with the setuptools that is here."""
