@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from benchmarks import machine
-from worker.engine.kernels import Layer, kernels
+from worker.engine.int8 import Int8Linear
+from worker.engine.kernels import kernels
 
 ROWS, INNER, OUTER = 2048, 384, 1536
 _TURNS, _WARM = 40, 5
@@ -51,11 +52,15 @@ def _timed(product: Callable[[], Any]) -> float:
 def _kernels() -> dict[str, list[Callable[[], Any]]]:
     torch.manual_seed(0)
     states, weight = torch.randn(ROWS, INNER), torch.randn(OUTER, INNER)
-    few, levels = (torch.randint(-63, 64, tensor.shape, dtype=torch.int8) for tensor in (states, weight.T))
+    few, levels = (torch.randint(-63, 64, tensor.shape, dtype=torch.int8) for tensor in (states, weight))
     return {
         "float32": [way(states, weight) for way in (plain, laid_out, ours)],
         "bfloat16": [way(states.bfloat16(), weight.bfloat16()) for way in (plain, laid_out, ours)],
-        "int8": [lambda: torch._int_mm(few, levels)],
+        "int8": [
+            lambda: torch._int_mm(few, levels.T),
+            bytes_laid_out(states, levels.float()),
+            ours(states, levels, torch.ones(OUTER)),
+        ],
     }
 
 
@@ -76,13 +81,21 @@ def laid_out(states: torch.Tensor, weight: torch.Tensor) -> Callable[[], Any]:
     return product
 
 
-def ours(states: torch.Tensor, weight: torch.Tensor) -> Callable[[], Any]:
-    """By the worker's own kernels."""
-    layer = Layer(weight, None)
+def bytes_laid_out(states: torch.Tensor, weight: torch.Tensor) -> Callable[[], Any]:
+    """By oneDNN, as the worker uses it without kernels; integers are made of the states first."""
+    linear = torch.nn.Linear(INNER, OUTER, bias=False)
+    linear.weight.data = weight
+    layer = Int8Linear(linear)
+    return lambda: layer(states)
+
+
+def ours(states: torch.Tensor, weight: torch.Tensor, scales: torch.Tensor | None = None) -> Callable[[], Any]:
+    """By the worker's own kernels; those of integers make integers of the states first."""
+    own = kernels()
+    layer = own.layer(weight, None, scales) if own is not None and own.multiplies(weight.dtype) else None
 
     def product() -> Any:
-        own = kernels()
-        if own is None or not own.multiplies(weight.dtype):
+        if own is None or layer is None:
             raise NotImplementedError
         return own.linear((layer,), states)
 

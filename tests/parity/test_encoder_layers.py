@@ -8,7 +8,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer, WeightedLayerPooling
 from torch import nn
 
-from tests.unit.kernels.checks import needed, needs_integers
+from tests.unit.kernels.checks import needed
 from worker.engine import Embedder, encoder_layers, first
 from worker.engine.encoder_layers import EncoderLayer
 from worker.engine.kernels import kernels
@@ -39,7 +39,7 @@ def plain(monkeypatch):
 
 
 @pytest.mark.parametrize(("kind", "style"), FAMILIES)
-@pytest.mark.parametrize("dtype", ["float32", pytest.param("int8", marks=needs_integers)])
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
 def test_found_in_many_kinds_and_the_same_vectors(base, plain, kind, style, dtype):
     embedder, usual = (load(base(kind, style), dtype=dtype) for load in (Embedder.load, plain))
     assert (joined(embedder), joined(usual)) == (2, 0)

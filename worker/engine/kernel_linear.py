@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from worker.engine.int8 import quantized_weights
-from worker.engine.kernels import Kernels, Layer, Norm
+from worker.engine.kernels import Kernels, Norm
 
 #: The greatest level of a weight in integers.
 _MOST = 127
@@ -23,7 +23,7 @@ class KernelLinear(nn.Module):
         weight, scales = linear.weight.detach(), None
         if integers:
             weight, scales = quantized_weights(weight.float(), _MOST)
-        self.own, self.layers = own, (Layer(weight, linear.bias, scales),)
+        self.own, self.layers = own, (own.layer(weight, linear.bias, scales),)
         #: Opaque but for its dtype, which some networks look at; integers are no plain weights.
         self.weight = None if integers else self.layers[0].weights.view(linear.weight.dtype)
 

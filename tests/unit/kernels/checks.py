@@ -9,19 +9,17 @@ import torch
 #: A laptop may lack a compiler, and Vecmill does without; in CI that would hide all of this.
 _COMPILES = "CI" in os.environ or any(map(shutil.which, ("cc", "gcc", "clang")))
 needed = pytest.mark.skipif(
-    torch.backends.cpu.get_cpu_capability() != "AVX512" or not _COMPILES,
-    reason="the kernels are for AVX-512, and need a C compiler",
+    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512") or not _COMPILES,
+    reason="the kernels are for AVX2 and AVX-512, and need a C compiler",
 )
-#: What this CPU multiplies: another kind's instruction would end the process.
-HAS_HALVES, HAS_INTEGERS = torch.cpu._is_avx512_bf16_supported(), torch.cpu._is_vnni_supported()
+#: Whether this CPU has products of bfloat16, without which no kernel has them.
+HAS_HALVES = torch.cpu._is_avx512_bf16_supported()
 _FLOATS = [torch.float32, *([torch.bfloat16] if HAS_HALVES else [])]
-INTEGERS = [False, *([True] if HAS_INTEGERS else [])]
 each_float = pytest.mark.parametrize("kind", _FLOATS)
-floats_or_integers = pytest.mark.parametrize("integers", INTEGERS)
-needs_integers = pytest.mark.skipif(not HAS_INTEGERS, reason="this CPU has no instruction for products of bytes")
+floats_or_integers = pytest.mark.parametrize("integers", [False, True])
 needs_all = pytest.mark.skipif(
-    needed.args[0] or not HAS_HALVES or not HAS_INTEGERS or torch.cpu._is_amx_tile_supported(),
-    reason="int8 around attention in bfloat16 is for AVX-512 with both and without AMX, and needs a C compiler",
+    needed.args[0] or not HAS_HALVES or torch.cpu._is_amx_tile_supported(),
+    reason="int8 around attention in bfloat16 is for AVX-512 with bfloat16, without AMX, and needs a C compiler",
 )
 
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from tests.unit.kernels.checks import HAS_HALVES, HAS_INTEGERS, needed, normal
+from tests.unit.kernels.checks import HAS_HALVES, needed, normal
 from worker.engine.int8 import quantized_weights
-from worker.engine.kernels import Encoder, EncoderParts, Layer, Norm, kernels
+from worker.engine.kernels import Encoder, EncoderParts, Norm, kernels
 
 pytestmark = needed
 
@@ -19,8 +19,8 @@ PAIRED, HALF_INTEGERS = "int8, products of attention in bfloat16", "int8, attent
 KINDS = [
     FLOATS,
     *([HALVES] if HAS_HALVES else []),
-    *([INTEGERS] if HAS_INTEGERS else []),
-    *([PAIRED, HALF_INTEGERS] if HAS_HALVES and HAS_INTEGERS else []),
+    INTEGERS,
+    *([PAIRED, HALF_INTEGERS] if HAS_HALVES else []),
 ]
 lengths = st.lists(st.integers(1, 90) | st.sampled_from([126, 250, 257, 300]), min_size=1, max_size=12)
 
@@ -30,9 +30,9 @@ def layer(outputs, inputs, kind):
     weight, bias = linear.weight.detach() * 2, linear.bias.detach()
     if kind in (INTEGERS, PAIRED, HALF_INTEGERS):
         weight, scales = quantized_weights(weight, 127)
-        return Layer(weight, bias, scales)
+        return kernels().layer(weight, bias, scales)
     dtype = torch.bfloat16 if kind == HALVES else torch.float32
-    return Layer(weight.to(dtype), bias.to(dtype))
+    return kernels().layer(weight.to(dtype), bias.to(dtype))
 
 
 def norm(width, kind):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.unit.kernels.checks import INTEGERS, needed
+from tests.unit.kernels.checks import needed
 from worker.engine.feed_forward import join
 from worker.engine.kernel_linear import FeedForward, KernelLinear
 from worker.engine.kernels import kernels
@@ -14,7 +14,7 @@ from worker.engine.kernels import kernels
 pytestmark = needed
 
 
-@pytest.fixture(autouse=True, params=INTEGERS, ids=["floats", "integers"][: len(INTEGERS)])
+@pytest.fixture(autouse=True, params=[False, True], ids=["floats", "integers"])
 def integers(request, monkeypatch):
     """Both kinds of layers."""
     monkeypatch.setattr(Net, "integers", request.param)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import gelu, layer_norm
 
-from tests.unit.kernels.checks import each_float, floats_or_integers, needed, needs_integers, normal
+from tests.unit.kernels.checks import each_float, floats_or_integers, needed, normal
 from worker.engine.kernel_linear import FeedForward, KernelLinear, NormedSum, is_best
 from worker.engine.kernels import kernels
 
@@ -48,7 +48,6 @@ def test_a_layer_of_any_size_is_its_products(kind, rows, inputs, outputs, bias, 
         assert apart(output, exactly(layer, states)) <= NEAR[kind]
 
 
-@needs_integers
 @settings(max_examples=40, deadline=None)
 @given(rows=st.integers(1, 14), inputs=sizes, outputs=sizes, seed=st.integers(0, 99))
 def test_integers_are_multiplied_exactly(rows, inputs, outputs, seed):
@@ -78,7 +77,6 @@ def test_long_rows_and_many_of_them(kind, integers):
             assert torch.equal(ours(layer, integers=integers)(states[row]), output[row])
 
 
-@needs_integers
 def test_levels_of_very_unlike_rows_are_the_nearest():
     layer = linear(200, 200, bias=False)
     states = normal(9, 200) * 10.0 ** torch.arange(-8, 10, 2)[:, None]

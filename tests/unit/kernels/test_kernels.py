@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention
 
-from tests.unit.kernels.checks import needed, normal
+from tests.unit.kernels.checks import each_float, needed, normal
 from worker.engine import build
 from worker.engine.build import NotBuilt
 from worker.engine.kernel_layers import KernelGelu, KernelNorm, is_gelu
@@ -44,7 +44,7 @@ def alone(states, first, last, scale):
 
 
 @needed
-@pytest.mark.parametrize("kind", KINDS)
+@each_float
 @pytest.mark.parametrize("rough", [False, True])
 @settings(max_examples=40, deadline=None)
 @given(lengths=lengths, heads=st.integers(1, 3), width=st.integers(1, 40).map(lambda n: 2 * n), swapped=st.booleans())
@@ -72,7 +72,7 @@ def test_a_text_does_not_depend_on_its_neighbours_to_the_last_bit(own, rough):
 
 
 @needed
-@pytest.mark.parametrize("kind", KINDS)
+@each_float
 @pytest.mark.parametrize("which", [0, 1, 2])
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
 def test_what_is_not_finite_stays_in_its_text(own, kind, which, wrong):
@@ -93,6 +93,16 @@ def test_very_unlike_scores_and_very_long_texts(own):
     states = [part * 60 for part in states_of(runs, 1, 32)]
     assert (own.attention(states, runs, 1.0).double() - alone(states, 0, 40, 1.0)).abs().max() < 1e-3
     assert not own.bears(states_of([(0, 1, 2049)], 1, 2), 2049)
+
+
+@needed
+@pytest.mark.parametrize("rough", [False, True])
+def test_scores_that_are_all_far_below_zero(own, rough):
+    """What fills a vector up has the score 0, and must not count as the greatest."""
+    query = torch.full((1, 1, 11, 16), 30.0)
+    value = normal(1, 1, 11, 16)
+    output = own.attention((query, -query, value), [(0, 1, 11)], 1.0, rough=rough)
+    assert (output[:, 0] - value[0, 0].mean(0)).abs().max() < (2e-2 if rough else 1e-6)
 
 
 @needed
@@ -117,6 +127,16 @@ def test_norm_and_gelu_are_torch_s(kind, rows, width, seed):
     normed = kernels().layer_norm(states, weight, bias, 1e-5)
     torch.testing.assert_close(normed.double(), layer_norm(states.double(), (width,), *given, 1e-5), **near)
     torch.testing.assert_close(kernels().gelu(states).double(), gelu(states.double()), **near)
+
+
+@needed
+@given(width=st.integers(2, 90), seed=st.integers(0, 99))
+def test_bfloat16_is_what_comes_out_in_float32_to_the_nearest(width, seed):
+    own, kind = kernels(), torch.bfloat16
+    states, weight, bias = (normal(2, width, seed=seed + at, kind=kind) for at in range(3))
+    assert torch.equal(own.gelu(states), own.gelu(states.float()).to(kind))
+    exact = own.layer_norm(states.float(), weight[0].float(), bias[0].float(), 1e-5)
+    assert torch.equal(own.layer_norm(states, weight[0], bias[0], 1e-5), exact.to(kind))
 
 
 @needed

@@ -1,7 +1,7 @@
 """A forward pass on a CPU, in C: compiled here when first wanted, and kept.
 
 Torch takes several passes over the numbers, and through memory, where one in the cache would do. Where there is no
-compiler, or no AVX-512, or the numbers come out wrong when tried, there are no kernels, and torch computes as before.
+compiler, or no AVX2, or the numbers come out wrong when tried, there are no kernels, and torch computes as before.
 Knows arrays, and no network.
 """
 

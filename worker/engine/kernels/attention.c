@@ -3,20 +3,19 @@
 
 /* 2^x = 2^n 2^r, n the nearest integer, and Taylor's series of 2^r: to 2e-7 of it, or `rough`, to 5e-5. */
 INLINE floats power_of_two(floats x, int rough) {
-    floats n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    floats r = _mm512_sub_ps(x, n), p = _mm512_set1_ps(9.618129108e-3f);
+    floats n = nearest(x), r = x - n, p = each(9.618129108e-3f);
     if (!rough) {
-        p = _mm512_fmadd_ps(_mm512_set1_ps(1.540353039e-4f), r, _mm512_set1_ps(1.333355815e-3f));
-        p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(9.618129108e-3f));
+        p = fused(each(1.540353039e-4f), r, each(1.333355815e-3f));
+        p = fused(p, r, each(9.618129108e-3f));
     }
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.550410866e-2f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.402265070e-1f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.931471806e-1f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-    return _mm512_scalef_ps(p, n);
+    p = fused(p, r, each(5.550410866e-2f));
+    p = fused(p, r, each(2.402265070e-1f));
+    p = fused(p, r, each(6.931471806e-1f));
+    p = fused(p, r, each(1.0f));
+    return scaled(p, n);
 }
 
-#define ROWS 8
+#define ROWS (REGISTERS == 32 ? 8 : 6) /* with two vectors of sums each */
 
 /* Where [tokens, heads, width] lies: numbers from token to token, and from head to head. */
 typedef struct { const void *at; long token, head; } states;
@@ -35,66 +34,37 @@ INLINE const void *row_of(const states *s, long token, long head, int halves) {
     return halves ? (const void *)((const uint16_t *)s->at + at) : (const void *)((const float *)s->at + at);
 }
 
-INLINE __m512i pair(__m256i low, __m256i high) {
-    return _mm512_or_si512(_mm512_cvtepu16_epi32(low), _mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16));
-}
+INLINE ints pair(packed low, packed high) { return widened(low) | widened(high) << 16; }
 
-/* 16 x 16 words, rows to columns. */
-INLINE void transpose(__m512i r[LANES]) {
-    __m512i t[LANES];
-    for (int i = 0; i < LANES; i += 2) {
-        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < LANES; i += 4) {
-        r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-        r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-        r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-        r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
-        t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
-    }
-    for (int i = 0; i < 4; i++) {
-        r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-        r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-        r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-        r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
-    }
-}
-
-/* 16 words of a token's row, from word `at` on: floats, or pairs of neighbours in bfloat16. */
-INLINE __m512i words_of(const text *t, const states *s, long token, long head, long at) {
+/* Words of a token's row, from word `at` on: floats, or pairs of neighbours in bfloat16. */
+INLINE ints words_of(const text *t, const states *s, long token, long head, long at) {
     const void *row = row_of(s, token, head, t->halves_in);
-    if (!t->pairs || t->halves_in) return _mm512_maskz_loadu_epi32(first(t->words - at), (const uint32_t *)row + at);
+    if (!t->pairs || t->halves_in) return load_ints((const uint32_t *)row + at, first(t->words - at));
     long left = 2 * (t->words - at);
     const float *from = (const float *)row + 2 * at;
-    __m256i low = to_halves(_mm512_maskz_loadu_ps(first(left), from));
-    __m256i high = _mm256_setzero_si256();
-    if (left > LANES) high = to_halves(_mm512_maskz_loadu_ps(first(left - LANES), from + LANES));
-    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+    packed low = to_halves(load_floats(from, first(left)));
+    packed high = {0};
+    if (left > LANES) high = to_halves(load_floats(from + LANES, first(left - LANES)));
+    return joined(low, high);
 }
 
 INLINE void pack_keys(const text *t, const states *k, long token, long head) {
     for (long at = 0; at < t->words; at += LANES)
         for (long j = 0; j < t->padded; j += LANES) {
-            __m512i block[LANES];
+            ints block[LANES];
             for (long i = 0; i < LANES; i++)
-                block[i] = j + i < t->length ? words_of(t, k, token + j + i, head, at) : _mm512_setzero_si512();
+                block[i] = j + i < t->length ? words_of(t, k, token + j + i, head, at) : each_int(0);
             transpose(block);
             for (long i = 0; i < LANES && at + i < t->words; i++)
-                _mm512_store_si512(t->keys + (at + i) * t->padded + j, block[i]);
+                put_ints(t->keys + (at + i) * t->padded + j, block[i]);
         }
 }
 
-INLINE __m256i halves_at(const text *t, const states *v, long token, long head, long at) {
+INLINE packed halves_at(const text *t, const states *v, long token, long head, long at) {
     const void *row = row_of(v, token, head, t->halves_in);
-    __mmask16 mask = first(t->width - at);
-    return t->halves_in ? _mm256_maskz_loadu_epi16(mask, (const uint16_t *)row + at)
-                        : to_halves(_mm512_maskz_loadu_ps(mask, (const float *)row + at));
+    mask m = first(t->width - at);
+    return t->halves_in ? load_packed((const uint16_t *)row + at, m)
+                        : to_halves(load_floats((const float *)row + at, m));
 }
 
 /* Pairs are of one number of two neighbouring tokens, so that a product takes two tokens at once. */
@@ -102,34 +72,31 @@ INLINE void pack_values(const text *t, const states *v, long token, long head) {
     if (!t->pairs) {
         for (long j = 0; j < t->length; j++)
             for (long at = 0; at < t->width; at += LANES)
-                _mm512_store_si512(t->values + j * t->columns + at, words_of(t, v, token + j, head, at));
+                put_ints(t->values + j * t->columns + at, words_of(t, v, token + j, head, at));
         return;
     }
     for (long j = 0; j < t->length; j += 2)
         for (long at = 0; at < t->width; at += LANES) {
-            __m256i low = halves_at(t, v, token + j, head, at);
-            __m256i high = _mm256_setzero_si256();
+            packed low = halves_at(t, v, token + j, head, at);
+            packed high = {0};
             if (j + 1 < t->length) high = halves_at(t, v, token + j + 1, head, at);
-            _mm512_store_si512(t->values + j / 2 * t->columns + at, pair(low, high));
+            put_ints(t->values + j / 2 * t->columns + at, pair(low, high));
         }
 }
 
 /* sums[r, 0:16 n] += one word, or pair, of each row of `left`, times its place in `right`. */
 INLINE void step(const int rows, const int n, const text *t, const uint32_t *left, long left_row,
-                 const uint32_t *right, __m512i sums[ROWS][2]) {
-    __m512i columns[2];
-    for (int c = 0; c < n; c++) columns[c] = _mm512_load_si512(right + c * LANES);
-    for (int r = 0; r < rows; r++) {
-        __m512i one = _mm512_set1_epi32((int)left[r * left_row]);
-        for (int c = 0; c < n; c++) multiply_add(t->pairs ? HALVES : FLOATS, &sums[r][c], one, columns[c]);
-    }
+                 const uint32_t *right, ints sums[ROWS][2]) {
+    ints columns[2];
+    for (int c = 0; c < n; c++) columns[c] = ints_at(right + c * LANES);
+    for (int r = 0; r < rows; r++) multiply_add(t->pairs ? HALVES : FLOATS, n, sums[r], left + r * left_row, columns);
 }
 
 /* out[r, 0:16 n] = sum over `steps` of left[r, at] times right[at, 0:16 n], words or pairs in each place. */
 INLINE void block(const int rows, const int n, const text *t, const uint32_t *left, long left_row,
-                  const uint32_t *right, long right_row, long steps, __m512i sums[ROWS][2]) {
+                  const uint32_t *right, long right_row, long steps, ints sums[ROWS][2]) {
     for (int r = 0; r < rows; r++)
-        for (int c = 0; c < n; c++) sums[r][c] = _mm512_setzero_si512();
+        for (int c = 0; c < n; c++) sums[r][c] = each_int(0);
     long at = 0;
     for (; at + 2 <= steps; at += 2) { /* two at once, as products have several: less to count */
         step(rows, n, t, left + at, left_row, right + at * right_row, sums);
@@ -139,47 +106,47 @@ INLINE void block(const int rows, const int n, const text *t, const uint32_t *le
 }
 
 INLINE void score(const int rows, const int n, const text *t, long j) {
-    __m512i sums[ROWS][2];
+    ints sums[ROWS][2];
     block(rows, n, t, t->query, t->words, t->keys + j, t->padded, t->words, sums);
     for (int r = 0; r < rows; r++)
-        for (int c = 0; c < n; c++) _mm512_store_si512(t->scores + r * t->padded + j + c * LANES, sums[r][c]);
+        for (int c = 0; c < n; c++) put_ints(t->scores + r * t->padded + j + c * LANES, sums[r][c]);
 }
 
 /* exp(scale (score - greatest)) in place of the scores; gives their sum. */
 INLINE float share(const text *t, int r) {
     float *row = t->scores + r * t->padded;
     uint16_t *pairs = (uint16_t *)t->shares + r * t->padded;
-    floats most = _mm512_set1_ps(-__FLT_MAX__), sum = _mm512_setzero_ps();
+    floats most = each(-__FLT_MAX__), sum = each(0.0f);
     for (long j = 0; j < t->length; j += LANES)
-        most = _mm512_mask_max_ps(most, first(t->length - j), most, _mm512_load_ps(row + j));
-    floats scale = _mm512_set1_ps(t->scale * 1.44269504088896341f); /* e^x = 2^(x log2 e) */
-    floats greatest = _mm512_mul_ps(_mm512_set1_ps(_mm512_reduce_max_ps(most)), scale);
+        most = greater_of(first(t->length - j), most, floats_at(row + j));
+    floats scale = each(t->scale * 1.44269504088896341f); /* e^x = 2^(x log2 e) */
+    floats greatest = each(greatest_of(most)) * scale;
     for (long j = 0; j < t->length; j += LANES) {
-        floats p = power_of_two(_mm512_fmsub_ps(_mm512_load_ps(row + j), scale, greatest), t->pairs);
-        p = _mm512_maskz_mov_ps(first(t->length - j), p);
-        sum = _mm512_add_ps(sum, p);
-        if (t->pairs) _mm256_store_si256((__m256i *)(pairs + j), to_halves(p));
-        else _mm512_store_ps(row + j, p);
+        floats p = power_of_two(fused(floats_at(row + j), scale, -greatest), t->pairs);
+        p = only(first(t->length - j), p);
+        sum += p;
+        if (t->pairs) *(packed *)(pairs + j) = to_halves(p);
+        else put_ints(row + j, (ints)p);
     }
-    return _mm512_reduce_add_ps(sum);
+    return sum_of(sum);
 }
 
 INLINE void mix(const int rows, const int n, const text *t, long at, const float *sums, void *out, long out_row) {
-    __m512i mixed[ROWS][2];
+    ints mixed[ROWS][2];
     const uint32_t *left = t->pairs ? t->shares : (const uint32_t *)t->scores;
     long left_row = t->pairs ? t->padded / 2 : t->padded, steps = t->pairs ? (t->length + 1) / 2 : t->length;
     block(rows, n, t, left, left_row, t->values + at, t->columns, steps, mixed);
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < n; c++)
             store(out, r * out_row + at + c * LANES, t->halves_in, first(t->width - at - c * LANES),
-                  _mm512_div_ps(_mm512_castsi512_ps(mixed[r][c]), _mm512_set1_ps(sums[r])));
+                  (floats)mixed[r][c] / each(sums[r]));
 }
 
 INLINE void some_rows(const int rows, const text *t, const states *q, long token, long head, void *out, long out_row) {
     float sums[ROWS];
     for (int r = 0; r < rows; r++)
         for (long at = 0; at < t->words; at += LANES)
-            _mm512_mask_storeu_epi32(t->query + r * t->words + at, first(t->words - at),
+            store_ints(t->query + r * t->words + at, first(t->words - at),
                                      words_of(t, q, token + r, head, at));
     long j = 0;
     for (; j + 2 * LANES <= t->padded; j += 2 * LANES) score(rows, 2, t, j);
@@ -245,7 +212,7 @@ void attention(const void *q, const void *k, const void *v, void *out, const lon
     states s[3] = {{q, strides[0], strides[1]}, {k, strides[2], strides[3]}, {v, strides[4], strides[5]}};
     text t = {.width = width, .columns = whole(width), .scale = scale, .keys = keys, .values = values,
               .shares = shares, .scores = (float *)scores, .query = scores + scores_of(longest)};
-    if (halves_in) all_texts(1, 1, t, s, out, heads, runs, count);
-    else if (pairs) all_texts(0, 1, t, s, out, heads, runs, count);
+    if (HAS_HALVES && halves_in) all_texts(1, 1, t, s, out, heads, runs, count);
+    else if (HAS_HALVES && pairs) all_texts(0, 1, t, s, out, heads, runs, count);
     else all_texts(0, 0, t, s, out, heads, runs, count);
 }

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from worker.engine.kernels.encoder import Encoder
-from worker.engine.kernels.layer import KINDS, Layer, Norm
+from worker.engine.kernels.layer import KINDS, Form, Layer, Norm
 
 #: The keys of one head of one text are kept at once.
 LONGEST = 2048
@@ -28,6 +28,8 @@ _TAKES = {
     "encoder_memory": (_P, _N),
     "attention_memory": (_N, _N),
     "has_kind": (_N,),
+    "panel_columns": (),
+    "levels_in_word": (),
     "gelu": (_P, _P, _N, _I),
     "layer_norm": (_P, _P, _N, _N, _P, _P, _F, _I),
     "attention": (_P, _P, _P, _P, _P, _N, _N, _P, _N, _F, _I, _I, _P),
@@ -43,12 +45,17 @@ class Kernels:
             function = getattr(self._library, name)
             function.argtypes, function.restype = takes, _N if name.endswith("_memory") else _I
         self._own = threading.local()
+        self._form = Form(self._library.panel_columns(), self._library.levels_in_word())
         self.has_pairs = bool(self._library.has_kind(KINDS[torch.bfloat16]))
 
     def multiplies(self, dtype: torch.dtype) -> bool:
         """Whether products of weights of this kind are best taken here: not where torch has AMX for them."""
         has = dtype in KINDS and bool(self._library.has_kind(KINDS[dtype]))
         return has and (dtype == torch.float32 or not torch.cpu._is_amx_tile_supported())
+
+    def layer(self, weight: Tensor, bias: Tensor | None, scales: Tensor | None = None) -> Layer:
+        """Weights as this CPU's kernels read them; see `Layer`."""
+        return Layer(self._form, weight, bias, scales)
 
     def linear(self, layers: Sequence[Layer], states: Tensor, after: Norm | None = None) -> Tensor:
         """[..., in of the first] to [..., out of the last], of one layer, or of two with GELU between.

@@ -9,7 +9,6 @@ from torch.nn.functional import gelu, linear, scaled_dot_product_attention
 
 from worker.engine.build import NotBuilt, built
 from worker.engine.kernels.calls import Kernels
-from worker.engine.kernels.layer import Layer
 
 _SOURCES = sorted(Path(__file__).parent.glob("*.[ch]"))
 #: Levels to a unit of a weight.
@@ -34,8 +33,8 @@ def why_none() -> str:
 
 @cache
 def _found() -> tuple[Kernels | None, str]:
-    if platform.machine() != "x86_64" or torch.backends.cpu.get_cpu_capability() != "AVX512":
-        return None, "ours are for AVX-512, which this CPU does not have"
+    if platform.machine() != "x86_64" or torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
+        return None, "ours are for AVX2 and AVX-512, and this CPU has neither"
     try:
         made = Kernels(built("kernels", _SOURCES))
         problem = _problem(made)
@@ -75,7 +74,7 @@ def _products_apart(made: Kernels, dtype: torch.dtype, generator: torch.Generato
         weight, bias = torch.randn(outputs, inputs, generator=generator), torch.randn(outputs, generator=generator)
         weight = (weight * _LEVELS).round().clamp(-127, 127) if dtype == torch.int8 else weight.to(kind)
         scales = torch.full((outputs,), 1 / _LEVELS) if dtype == torch.int8 else None
-        layers.append(Layer(weight.to(dtype), bias.to(kind), scales))
+        layers.append(made.layer(weight.to(dtype), bias.to(kind), scales))
         wanted = linear(wanted.double(), weight.double() * (1 if scales is None else scales[0]), bias.double())
         wanted = gelu(wanted) if len(layers) == 1 else wanted
     output = made.linear(layers, states)

@@ -7,37 +7,31 @@
  */
 #include "products.h"
 
-#define ROWS 6 /* of a tile: 24 vectors of sums, 4 of weights and one of a row are 29 of 32 registers */
-#define VECTORS 4
-#define COLUMNS (VECTORS * LANES)
+#define ROWS 6        /* of a tile: 24 vectors of sums, 4 of weights and one of a row, of 32 registers; or 12, 2 and 1 */
 #define STEPS 4       /* at once: a core whose twin is busy has no time left for counting (Intel) */
-#define DEPTH 384     /* words of a row at a time: their weights in one tile's columns are 96 KiB */
+#define DEPTH 384     /* words of a row at a time: their weights in one tile's columns are 96 KiB, or 24 */
 #define MOST_ROWS 192 /* at a time: weights that come from memory are then worth their way */
 
 /* sum[ROWS, COLUMNS] += one word of each row, times its vectors of weights. */
 INLINE void step(const int kind, const uint32_t *const left[ROWS], long word, const uint32_t *weights,
-                 __m512i sum[ROWS][VECTORS]) {
-    __m512i columns[VECTORS];
+                 ints sum[ROWS][VECTORS]) {
+    ints columns[VECTORS];
 #pragma GCC unroll 8
-    for (int c = 0; c < VECTORS; c++) columns[c] = _mm512_load_si512(weights + c * LANES);
+    for (int c = 0; c < VECTORS; c++) columns[c] = ints_at(weights + c * LANES);
 #pragma GCC unroll 8
-    for (int r = 0; r < ROWS; r++) {
-        __m512i one = _mm512_set1_epi32((int)left[r][word]);
-#pragma GCC unroll 8
-        for (int c = 0; c < VECTORS; c++) multiply_add(kind, &sum[r][c], one, columns[c]);
-    }
+    for (int r = 0; r < ROWS; r++) multiply_add(kind, VECTORS, sum[r], left[r] + word, columns);
 }
 
 /* sums[ROWS, COLUMNS] = begin + x[rows, words] weights[words, COLUMNS]; where rows are fewer, the last one again. */
 INLINE void tile(const int kind, const uint32_t *x, long row, long rows, const uint32_t *weights, long words,
                  const int32_t *begin, long begin_row, int32_t *sums) {
-    __m512i sum[ROWS][VECTORS];
+    ints sum[ROWS][VECTORS];
     const uint32_t *left[ROWS];
 #pragma GCC unroll 8
     for (int r = 0; r < ROWS; r++) {
         left[r] = x + (r < rows ? r : rows - 1) * row;
 #pragma GCC unroll 8
-        for (int c = 0; c < VECTORS; c++) sum[r][c] = _mm512_load_si512(begin + r * begin_row + c * LANES);
+        for (int c = 0; c < VECTORS; c++) sum[r][c] = ints_at(begin + r * begin_row + c * LANES);
     }
     long word = 0;
     for (; word + STEPS <= words; word += STEPS)
@@ -48,15 +42,14 @@ INLINE void tile(const int kind, const uint32_t *x, long row, long rows, const u
 #pragma GCC unroll 8
     for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 8
-        for (int c = 0; c < VECTORS; c++) _mm512_store_si512(sums + r * COLUMNS + c * LANES, sum[r][c]);
+        for (int c = 0; c < VECTORS; c++) put_ints(sums + r * COLUMNS + c * LANES, sum[r][c]);
 }
 
 /* A vector of a row's sums, to its numbers. */
-INLINE floats finished(const int kind, const int with_gelu, const layer *l, __m512i sum, long column, floats scale) {
-    floats y = _mm512_castsi512_ps(sum);
-    if (kind == BYTES) {
-        y = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scale, _mm512_load_ps(l->scales + column)));
-        y = _mm512_add_ps(y, _mm512_load_ps(l->bias + column));
+INLINE floats finished(const int kind, const int with_gelu, const layer *l, ints sum, long column, floats scale) {
+    floats y = (floats)sum;
+    if (kind == INTEGERS) {
+        y = floats_of(sum) * (scale * floats_at(l->scales + column)) + floats_at(l->bias + column);
     }
     return with_gelu ? gelu_of(y, kind != FLOATS) : y;
 }
@@ -64,9 +57,9 @@ INLINE floats finished(const int kind, const int with_gelu, const layer *l, __m5
 /* The sums of one row in one panel, to its numbers at `out`. */
 INLINE void finish(const int kind, const int with_gelu, const layer *l, const int32_t *sums, long column, float scale,
                    void *out) {
-    floats scales = _mm512_set1_ps(scale);
+    floats scales = each(scale);
     for (long at = 0; at < COLUMNS && column + at < l->out; at += LANES) {
-        floats y = finished(kind, with_gelu, l, _mm512_load_si512(sums + at), column + at, scales);
+        floats y = finished(kind, with_gelu, l, ints_at(sums + at), column + at, scales);
         long left = l->out - column - at;
         /* A mask costs time, even a full one. */
         if (left >= LANES) store_whole(out, column + at, l->halves_out, y);
@@ -97,24 +90,22 @@ INLINE void product(const int kind, const int with_gelu, const layer *l, const v
 
 static void multiply(const layer *l, const void *x, const float *scales, long rows, void *out) {
     if (l->kind == FLOATS) product(FLOATS, 0, l, x, scales, rows, out);
-    else if (l->kind == HALVES) product(HALVES, 0, l, x, scales, rows, out);
-    else product(BYTES, 0, l, x, scales, rows, out);
+    else if (HAS_HALVES && l->kind == HALVES) product(HALVES, 0, l, x, scales, rows, out);
+    else product(INTEGERS, 0, l, x, scales, rows, out);
 }
 
 static void multiply_gelu(const layer *l, const void *x, const float *scales, long rows, void *out) {
     if (l->kind == FLOATS) product(FLOATS, 1, l, x, scales, rows, out);
-    else if (l->kind == HALVES) product(HALVES, 1, l, x, scales, rows, out);
-    else product(BYTES, 1, l, x, scales, rows, out);
+    else if (HAS_HALVES && l->kind == HALVES) product(HALVES, 1, l, x, scales, rows, out);
+    else product(INTEGERS, 1, l, x, scales, rows, out);
 }
 
 /* The greatest of the absolute values, as bits: as integers, infinity is greater than any number, and NaN than that. */
 INLINE float greatest(const void *x, long start, long width, const int halves) {
-    __m512i most = _mm512_setzero_si512(), sign = _mm512_set1_epi32(0x7fffffff);
-    for (long at = 0; at < width; at += LANES) {
-        __m512i bits = _mm512_castps_si512(load(x, start + at, halves, first(width - at)));
-        most = _mm512_max_epi32(most, _mm512_and_si512(bits, sign));
-    }
-    int32_t bits = _mm512_reduce_max_epi32(most);
+    ints most = each_int(0);
+    for (long at = 0; at < width; at += LANES)
+        most = greater_ints(most, (ints)load(x, start + at, halves, first(width - at)) & 0x7fffffff);
+    int32_t bits = greatest_int(most);
     float found;
     memcpy(&found, &bits, sizeof found);
     return found;
@@ -125,20 +116,17 @@ INLINE void quantize(const void *x, long rows, long width, const int halves, uin
                      float *scales) {
     for (long row = 0, start = 0; row < rows; row++, start += width, levels += stride) {
         scales[row] = greatest(x, start, width, halves) / 127.0f; /* 0 makes any levels zeros again */
-        floats inverse = _mm512_set1_ps(1.0f / scales[row]);
+        floats inverse = each(1.0f / scales[row]);
         for (long at = 0; at < width; at += LANES) {
-            __mmask16 mask = first(width - at);
-            __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(load(x, start + at, halves, mask), inverse));
-            __m128i bytes = _mm_xor_si128(_mm512_cvtsepi32_epi8(whole), _mm_set1_epi8((char)0x80));
-            if (width - at >= LANES) _mm_storeu_si128((__m128i *)(levels + at), bytes);
-            else _mm_mask_storeu_epi8(levels + at, mask, bytes);
+            floats one = load(x, start + at, halves, first(width - at));
+            store_levels(levels, at, width - at, integers_of(one * inverse));
         }
     }
 }
 
 /* The numbers of some rows as a layer takes them: as they are, or as bytes, written to `levels`. */
 INLINE const void *taken(const layer *l, const void *x, long rows, uint8_t *levels, float *scales) {
-    if (l->kind != BYTES) return x;
+    if (l->kind != INTEGERS) return x;
     if (l->halves_in) quantize(x, rows, l->in, 1, levels, 4 * words_in(l), scales);
     else quantize(x, rows, l->in, 0, levels, 4 * words_in(l), scales);
     return levels;
@@ -189,12 +177,9 @@ void each_of(const layer *const layers[], long count, const char *x, long rows, 
 }
 
 /* Whether this CPU multiplies numbers of a kind as words. */
-int has_kind(long kind) {
-#ifdef __AVX512BF16__
-    if (kind == HALVES) return 1;
-#endif
-#ifdef __AVX512VNNI__
-    if (kind == BYTES) return 1;
-#endif
-    return kind == FLOATS;
-}
+int has_kind(long kind) { return kind != HALVES || HAS_HALVES; }
+
+/* What a layer has to know of this CPU: the columns of a panel, and how many integers are a word of weights. */
+int panel_columns(void) { return COLUMNS; }
+
+int levels_in_word(void) { return LEVELS; }

@@ -2,11 +2,14 @@
 #pragma once
 #include "vectors.h"
 
+#define VECTORS (REGISTERS == 32 ? 4 : 2) /* of a panel */
+#define COLUMNS (VECTORS * LANES)
+
 typedef struct {
-    long kind, in, out;         /* FLOATS, HALVES or BYTES; numbers in a row before and after */
-    const uint32_t *weights;    /* [panels of 64 columns, words, 64], filled up with zeros */
-    const int32_t *begin;       /* [columns] what sums begin with: the bias; of bytes, what their zero, 128, takes */
-    const float *scales, *bias; /* [columns], of bytes only: what a sum is multiplied with, and the bias */
+    long kind, in, out;         /* FLOATS, HALVES or INTEGERS; numbers in a row before and after */
+    const uint32_t *weights;    /* [panels, words, COLUMNS], filled up with zeros */
+    const int32_t *begin;       /* [columns] what sums begin with: the bias; of integers, what their zero takes */
+    const float *scales, *bias; /* [columns], of integers only: what a sum is multiplied with, and the bias */
     long halves_in, halves_out; /* whether numbers come and go in bfloat16, else in float32 */
 } layer;
 
@@ -14,7 +17,7 @@ typedef struct {
 typedef struct { const char *residual; const void *weight, *bias; double epsilon; } norm;
 
 INLINE long words_in(const layer *l) {
-    return l->kind == FLOATS ? l->in : l->kind == HALVES ? l->in / 2 : (l->in + 3) / 4;
+    return l->kind == FLOATS ? l->in : l->kind == HALVES ? l->in / 2 : (l->in + LEVELS - 1) / LEVELS;
 }
 
 INLINE long size_of(long halves) { return halves ? 2 : 4; }

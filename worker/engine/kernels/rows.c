@@ -4,8 +4,8 @@
 /* GELU of `count` numbers; `halves`: they are bfloat16. */
 void gelu(const void *x, void *out, long count, int halves) {
     for (long at = 0; at < count; at += LANES) {
-        __mmask16 mask = first(count - at);
-        store(out, at, halves, mask, gelu_of(load(x, at, halves, mask), 0));
+        mask m = first(count - at);
+        store(out, at, halves, m, gelu_of(load(x, at, halves, m), 0));
     }
 }
 

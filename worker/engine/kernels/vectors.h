@@ -1,4 +1,4 @@
-/* What all kernels share: vectors of 16 numbers, float32 in registers and float32 or bfloat16 in memory; for AVX-512.
+/* What all kernels share: vectors of numbers, float32 in registers and float32 or bfloat16 in memory.
  *
  * A number that is not finite makes what is computed from it not finite, and nothing else: every loop is written so,
  * and tests hold it to that. Nothing here keeps state; rows and texts do not depend on their neighbours.
@@ -10,120 +10,119 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
-#define LANES 16
 
-typedef __m512 floats;
+/* Numbers in words of 32 bits: one float32, two bfloat16, or LEVELS integers of 8 bits: four bytes where the CPU
+ * multiplies those, else two of 16 bits. */
+enum { FLOATS, HALVES, INTEGERS };
+#define ZERO 0x80 /* Bytes are around it, since the instruction takes those of rows without a sign. */
 
-INLINE __mmask16 first(long left) { return left >= LANES ? 0xffff : (__mmask16)((1u << left) - 1); }
+/* Each CPU's header has LANES and REGISTERS, what kinds it HAS_HALVES and LEVELS for, and these:
+ *
+ * types       floats and ints of LANES, packed (LANES numbers of 16 bits), mask (so many of the first lanes)
+ * memory      first(left), load_*, store_*: under a mask; lanes that are not loaded are 0, as they are in only()
+ * a number    each, each_int: in every lane
+ * lanes       fused(a, b, c) = a b + c, rounded once; lesser, greater(a, b): b where one is NaN; greater_of: a where
+ *             masked; nearest: to whole numbers, ties to even; scaled(x, n) = x 2^n; inverse_of
+ * across      sum_of, greatest_of, greatest_int
+ * kinds       integers_of, floats_of: by value; to_halves: to nearest, ties to even, or upper: the upper 16 bits;
+ *             widened: with zeros above; joined: low lanes and high; store_levels: integers as rows have them
+ * words       multiply_add(kind, n, sums, word, columns): adds to each lane of n vectors the product of the word and
+ *             that of the column, or the sum of those of their parts; written out since compilers copy sums to and fro
+ *             between registers, or to memory, at half the speed; transpose: LANES x LANES, rows to columns
+ */
+#ifdef __AVX512F__
+#include "avx512.h"
+#else
+#include "avx2.h"
+#endif
+
+#if !HAS_HALVES
+/* A NaN stays one: the CPU's own, and what was bfloat16, have nothing in their lower bits that could carry over. */
+INLINE packed to_halves(floats x) {
+    ints bits = (ints)x;
+    return upper(bits + ((bits >> 16 & 1) + 0x7fff));
+}
+#endif
 
 INLINE long whole(long numbers) { return (numbers + LANES - 1) / LANES * LANES; }
 
-INLINE floats load_halves(const uint16_t *from, __mmask16 mask) {
-    __m512i wide = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+INLINE ints ints_at(const void *from) { return *(const ints *)from; }
+
+INLINE floats floats_at(const void *from) { return *(const floats *)from; }
+
+INLINE void put_ints(void *to, ints x) { *(ints *)to = x; }
+
+INLINE floats load(const void *from, long at, int halves, mask m) {
+    if (halves) return (floats)(widened(load_packed((const uint16_t *)from + at, m)) << 16);
+    return load_floats((const float *)from + at, m);
 }
 
-/* Round to nearest, ties to even; a NaN keeps its upper bits, of which one is set. */
-INLINE __m256i to_halves(floats x) {
-#ifdef __AVX512BF16__
-    return (__m256i)_mm512_cvtneps_pbh(x);
-#else
-    __m512i bits = _mm512_castps_si512(x);
-    __m512i even = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(even, _mm512_set1_epi32(0x7fff)));
-    __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-    rounded = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
-    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
-#endif
-}
-
-INLINE floats load(const void *from, long at, int halves, __mmask16 mask) {
-    if (halves) return load_halves((const uint16_t *)from + at, mask);
-    return _mm512_maskz_loadu_ps(mask, (const float *)from + at);
-}
-
-INLINE void store(void *to, long at, int halves, __mmask16 mask, floats x) {
-    if (halves) _mm256_mask_storeu_epi16((uint16_t *)to + at, mask, to_halves(x));
-    else _mm512_mask_storeu_ps((float *)to + at, mask, x);
+INLINE void store(void *to, long at, int halves, mask m, floats x) {
+    if (halves) store_packed((uint16_t *)to + at, m, to_halves(x));
+    else store_floats((float *)to + at, m, x);
 }
 
 INLINE void store_whole(void *to, long at, int halves, floats x) {
-    if (halves) _mm256_storeu_si256((__m256i *)((uint16_t *)to + at), to_halves(x));
-    else _mm512_storeu_ps((float *)to + at, x);
+    if (halves) { packed half = to_halves(x); memcpy((uint16_t *)to + at, &half, sizeof half); }
+    else memcpy((float *)to + at, &x, sizeof x);
 }
 
 /* z p(z^2) / q(z^2), that is erf(z): as Eigen and XLA have it, to 4e-7 of it, or `rough`, to 1e-3 and less. */
 INLINE floats erf_of(floats z, const int rough) {
-    floats s = _mm512_mul_ps(z, z), p, q;
+    floats s = z * z, p, q;
     if (rough) {
-        p = _mm512_fmadd_ps(_mm512_set1_ps(3.362614e-02f), s, _mm512_set1_ps(2.5410886e-01f));
-        p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(1.12713264f));
-        q = _mm512_fmadd_ps(_mm512_set1_ps(3.51949e-03f), s, _mm512_set1_ps(1.2179811e-01f));
-        q = _mm512_fmadd_ps(q, s, _mm512_set1_ps(5.5353721e-01f));
-        q = _mm512_fmadd_ps(q, s, _mm512_set1_ps(1.0f));
-        return _mm512_mul_ps(_mm512_mul_ps(z, p), _mm512_rcp14_ps(q));
+        p = fused(each(3.362614e-02f), s, each(2.5410886e-01f));
+        p = fused(p, s, each(1.12713264f));
+        q = fused(each(3.51949e-03f), s, each(1.2179811e-01f));
+        q = fused(q, s, each(5.5353721e-01f));
+        q = fused(q, s, each(1.0f));
+    } else {
+        p = each(-2.72614225801306e-10f);
+        p = fused(p, s, each(2.77068142495902e-08f));
+        p = fused(p, s, each(-2.10102402082508e-06f));
+        p = fused(p, s, each(-5.69250639462346e-05f));
+        p = fused(p, s, each(-7.34990630326855e-04f));
+        p = fused(p, s, each(-2.95459980854025e-03f));
+        p = fused(p, s, each(-1.60960333262415e-02f));
+        q = each(-1.45660718464996e-05f);
+        q = fused(q, s, each(-2.13374055278905e-04f));
+        q = fused(q, s, each(-1.68282697438203e-03f));
+        q = fused(q, s, each(-7.37332916720468e-03f));
+        q = fused(q, s, each(-1.42647390514189e-02f));
     }
-    p = _mm512_set1_ps(-2.72614225801306e-10f);
-    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(2.77068142495902e-08f));
-    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-2.10102402082508e-06f));
-    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-5.69250639462346e-05f));
-    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-7.34990630326855e-04f));
-    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-2.95459980854025e-03f));
-    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-1.60960333262415e-02f));
-    q = _mm512_set1_ps(-1.45660718464996e-05f);
-    q = _mm512_fmadd_ps(q, s, _mm512_set1_ps(-2.13374055278905e-04f));
-    q = _mm512_fmadd_ps(q, s, _mm512_set1_ps(-1.68282697438203e-03f));
-    q = _mm512_fmadd_ps(q, s, _mm512_set1_ps(-7.37332916720468e-03f));
-    q = _mm512_fmadd_ps(q, s, _mm512_set1_ps(-1.42647390514189e-02f));
-    floats inverse = _mm512_rcp14_ps(q); /* to 6e-5; with Newton's step as good as dividing, and faster */
-    inverse = _mm512_fmadd_ps(inverse, _mm512_fnmadd_ps(q, inverse, _mm512_set1_ps(1.0f)), inverse);
-    return _mm512_mul_ps(_mm512_mul_ps(z, p), inverse);
+    return z * p * inverse_of(q, rough);
 }
 
 /* x (1 + erf(x / sqrt 2)) / 2; `rough`, to 1e-4 up to 6, and to 3e-7 of x beyond. */
 INLINE floats gelu_of(floats x, const int rough) {
-    floats z = _mm512_mul_ps(x, _mm512_set1_ps(0.70710678118654752f)), most = _mm512_set1_ps(rough ? 3.1f : 4.0f);
-    /* Of two operands of which one is NaN, these give the second. */
-    z = _mm512_min_ps(most, _mm512_max_ps(_mm512_sub_ps(_mm512_setzero_ps(), most), z));
-    floats half = _mm512_mul_ps(x, _mm512_set1_ps(0.5f));
-    return _mm512_fmadd_ps(half, erf_of(z, rough), half);
-}
-
-/* Numbers in words of 32 bits: one float32, two bfloat16 or four bytes. */
-enum { FLOATS, HALVES, BYTES };
-
-/* Adds to each lane the product of two words, or the sum of those of their parts: bytes without sign times bytes with
- * one. Written out since compilers copy sums to and fro between registers, or to memory, at half the speed. */
-INLINE void multiply_add(const int kind, __m512i *sum, __m512i a, __m512i b) {
-    if (kind == FLOATS) __asm__("vfmadd231ps %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
-    else if (kind == HALVES) __asm__("vdpbf16ps %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
-    else __asm__("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
+    floats z = x * each(0.70710678118654752f), most = each(rough ? ROUGH_END : 4.0f);
+    z = lesser(most, greater(-most, z));
+    floats half = x * each(0.5f);
+    return fused(half, erf_of(z, rough), half);
 }
 
 /* (x - mean) / sqrt(variance + epsilon) times weight, plus bias, of a row of one kind of numbers; with `added`, of
  * out + `added`, and x is out. */
 INLINE void norm_row(const void *x, const void *added, void *out, long start, long width, const void *weight,
                      const void *bias, float epsilon, int halves) {
-    floats sum = _mm512_setzero_ps(), squares = _mm512_setzero_ps();
+    floats sum = each(0.0f), squares = each(0.0f);
     for (long at = 0; at < width; at += LANES) {
-        __mmask16 mask = first(width - at);
-        floats one = load(x, start + at, halves, mask);
-        if (added) one = _mm512_add_ps(one, load(added, start + at, halves, mask));
-        if (added) store(out, start + at, halves, mask, one);
-        sum = _mm512_add_ps(sum, one);
+        mask m = first(width - at);
+        floats one = load(x, start + at, halves, m);
+        if (added) one += load(added, start + at, halves, m);
+        if (added) store(out, start + at, halves, m, one);
+        sum += one;
     }
-    floats mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / (float)width);
+    floats mean = each(sum_of(sum) / (float)width);
     for (long at = 0; at < width; at += LANES) {
-        __mmask16 mask = first(width - at);
-        floats off = _mm512_maskz_sub_ps(mask, load(x, start + at, halves, mask), mean);
-        squares = _mm512_fmadd_ps(off, off, squares);
+        mask m = first(width - at);
+        floats off = only(m, load(x, start + at, halves, m) - mean);
+        squares = fused(off, off, squares);
     }
-    float variance = _mm512_reduce_add_ps(squares) / (float)width;
-    floats scale = _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_sqrt_ps(_mm512_set1_ps(variance + epsilon)));
+    floats scale = each(1.0f / __builtin_sqrtf(sum_of(squares) / (float)width + epsilon));
     for (long at = 0; at < width; at += LANES) {
-        __mmask16 mask = first(width - at);
-        floats unit = _mm512_mul_ps(_mm512_sub_ps(load(x, start + at, halves, mask), mean), scale);
-        floats scaled = _mm512_mul_ps(unit, load(weight, at, halves, mask));
-        store(out, start + at, halves, mask, _mm512_add_ps(scaled, load(bias, at, halves, mask)));
+        mask m = first(width - at);
+        floats unit = (load(x, start + at, halves, m) - mean) * scale;
+        store(out, start + at, halves, m, unit * load(weight, at, halves, m) + load(bias, at, halves, m));
     }
 }
