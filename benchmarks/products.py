@@ -11,6 +11,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -85,8 +86,8 @@ def bytes_laid_out(states: torch.Tensor, weight: torch.Tensor) -> Callable[[], A
     """By oneDNN, as the worker uses it without kernels; integers are made of the states first."""
     linear = torch.nn.Linear(INNER, OUTER, bias=False)
     linear.weight.data = weight
-    layer = Int8Linear(linear)
-    return lambda: layer(states)
+    layer = cache(lambda: Int8Linear(linear))  # made in the first turn: where this torch cannot, that is no speed
+    return lambda: layer()(states)
 
 
 def ours(states: torch.Tensor, weight: torch.Tensor, scales: torch.Tensor | None = None) -> Callable[[], Any]:
