@@ -20,7 +20,7 @@ import pytest
 import redis
 
 from producer import __main__ as command_line
-from producer import model
+from producer import hub
 from producer.embedded.redis_server import RedisServer
 from producer.source import open_source
 from producer.table import check, commit, list_parts
@@ -106,8 +106,8 @@ def test_a_newcomer_is_told(case: str, says: Says, tmp_path: Path, monkeypatch: 
     typed, code, said = CASES[case]
     if "hub" in case:
         (tmp_path / "hub" / "models--BAAI--bge-small-en").mkdir(parents=True)
-        monkeypatch.setattr(model, "HF_HUB_CACHE", str(tmp_path / "hub"))
-        monkeypatch.setattr(model, "HF_HUB_OFFLINE", True)
+        monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
     if "run id with a typo" in case:
         (tmp_path / "state" / "vecmill" / "runs").mkdir(parents=True)
         (tmp_path / "state" / "vecmill" / "runs" / "20261124-0300-a1b2c3.json").write_text("{}")
