@@ -169,6 +169,26 @@ def vecmill(tmp_path: Path) -> Iterator[Processes]:
     processes.stop()
 
 
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis and one worker for all tests that need any, and do nothing to them; the Redis's address."""
+    folder = tmp_path_factory.mktemp("cluster")
+    server = RedisServer(folder)
+    server.start()
+    processes = Processes(folder)
+    processes.start("worker", "--allow-root", tmp_path_factory.getbasetemp(), "--broker", server.url, "--device", "cpu")
+    yield server.url
+    processes.stop()
+    server.stop()
+
+
+@pytest.fixture
+def served(vecmill: Processes, cluster: str) -> Processes:
+    """`vecmill` whose runs go to the worker of all tests: one of their own takes as long to start as the rest."""
+    vecmill.env["VECMILL_BROKER_URL"] = cluster
+    return vecmill
+
+
 def wait_until(
     what: Callable[[], bool], *, seconds: float = 150, or_ended: "subprocess.Popen[str] | None" = None
 ) -> None:

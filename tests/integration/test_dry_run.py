@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from producer.embedded.redis_server import RedisServer
 from tests.integration.conftest import Processes, texts
 from tests.integration.test_runs import outcome
 from tests.integration.test_upsert import write
@@ -19,20 +18,19 @@ def everything(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-def test_it_says_what_is_then_done(vecmill: Processes, server: RedisServer, tiny_model: Path, tmp_path: Path) -> None:
+def test_it_says_what_is_then_done(served: Processes, tiny_model: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    table, source, broker = home / "table", tmp_path / "corpus.parquet", {"VECMILL_BROKER_URL": server.url}
+    table, source = home / "table", tmp_path / "corpus.parquet"
     home.mkdir()
-    vecmill.start("worker", "--allow-root", tmp_path, **broker)
     corpus = {f"doc-{at}": text for at, text in enumerate(texts(300))}
     embed = ["embed", source, "--model", tiny_model, "--to", table, "--dtype", "float32", "--json"]
 
     def both(*more: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """The forecast, once a real run has agreed with it; and what that said."""
         before = everything(home)
-        told = outcome(vecmill.run(*embed, *more, "--dry-run", **broker, XDG_STATE_HOME=str(home)))
+        told = outcome(served.run(*embed, *more, "--dry-run", XDG_STATE_HOME=str(home)))
         assert everything(home) == before, "a dry run writes nothing"
-        done = outcome(vecmill.run(*embed, *more, **broker))
+        done = outcome(served.run(*embed, *more))
         names = ("rows", "embedded", "reused", "deleted", "tombstones", "fingerprint", "dims")
         assert {name: told[name] for name in names} == {name: done[name] for name in names}
         versions = (-1 if told["version"] is None else told["version"]) + told["commits"]
@@ -72,7 +70,7 @@ def test_it_says_what_is_then_done(vecmill: Processes, server: RedisServer, tiny
     assert (anew["anew"], anew["embedded"], anew["twins"]) == (True, 300, 1)
     assert anew["spec_changes"] == ["max_tokens: 64 in the table, 8 in the run"]
 
-    human = vecmill.run(*embed[:-1], "--dry-run", "--prompt", "list: ", **broker)
+    human = served.run(*embed[:-1], "--dry-run", "--prompt", "list: ")
     assert human.returncode == 0, human.stderr
     for words in (
         "nothing was done. embed would read 300 rows and embed 300 of them",
@@ -87,6 +85,6 @@ def test_it_says_what_is_then_done(vecmill: Processes, server: RedisServer, tiny
         assert words in human.stdout
     del corpus["doc-8"]
     write(source, corpus)
-    refused = vecmill.run(*embed, "--dry-run", **broker)
+    refused = served.run(*embed, "--dry-run")
     assert refused.returncode == 2
     assert "max_tokens: 8 in the table" in refused.stderr, "what embed would refuse is refused now"

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from producer.embedded.redis_server import RedisServer
 from tests.integration.conftest import WORDS, Processes, wait_until
 from tests.integration.test_runs import outcome
 
@@ -21,25 +20,24 @@ RUN = "chunked"
 
 
 def test_truncation_is_an_error_where_that_is_asked_and_counted_and_listed_where_not(
-    vecmill: Processes, server: RedisServer, tiny_model: Path, tmp_path: Path
+    served: Processes, tiny_model: Path, tmp_path: Path
 ) -> None:
     texts = {f"doc-{at}": "alpha beta " * (50 if at % 3 == 0 else 2) + str(at) for at in range(9)}
     long = {id_ for id_, text in texts.items() if len(text) > 100}
     pq.write_table(pa.table({"id": list(texts), "text": list(texts.values())}), tmp_path / "corpus.parquet")
-    vecmill.start("worker", "--allow-root", tmp_path, "--broker", server.url)
-    embed = ["embed", "corpus.parquet", "--model", tiny_model, "--to", "table", "--broker", server.url, "--json"]
-    failing = vecmill.run(*embed, "--on-truncate", "fail", "--run-id", "strict")
+    embed = ["embed", "corpus.parquet", "--model", tiny_model, "--to", "table", "--json"]
+    failing = served.run(*embed, "--on-truncate", "fail", "--run-id", "cut-is-failed")
     assert failing.returncode == 3, failing.stderr
     result = json.loads(failing.stdout.splitlines()[-1])
     assert (result["embedded"], result["failed"], result["truncated"]) == (6, 3, 0)
-    failed = pq.read_table(tmp_path / "table" / "_errors" / "strict").to_pylist()
+    failed = pq.read_table(tmp_path / "table" / "_errors" / "cut-is-failed").to_pylist()
     assert {row["id"] for row in failed} == long
     assert {(row["reason"], row["detail"]) for row in failed} == {
         ("truncated", "the text is longer than the model reads (64 tokens)")
     }
-    other = vecmill.run(*embed, "--run-id", "strict")
+    other = served.run(*embed, "--run-id", "cut-is-failed")
     assert (other.returncode, "begun with another on-truncate" in other.stderr) == (2, True)
-    result = outcome(vecmill.run(*embed))
+    result = outcome(served.run(*embed))
     assert (result["embedded"], result["reused"], result["truncated"]) == (3, 6, 3)
     rows = DeltaTable(tmp_path / "table").to_pyarrow_table(columns=["id", "truncated"]).to_pylist()
     assert {row["id"] for row in rows if row["truncated"]} == long

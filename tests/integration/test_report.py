@@ -18,31 +18,31 @@ from tests.unit.parts import a_record, write_run
 pytestmark = pytest.mark.integration
 
 
-def test_a_run_is_told_of_from_its_receipts(vecmill: Processes, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_run_is_told_of_from_its_receipts(served: Processes, tiny_model: Path, tmp_path: Path) -> None:
     said: list[str | None] = [*texts(300), "a " * 90, None]
     corpus, table = tmp_path / "corpus.parquet", tmp_path / "out"
     pq.write_table(pa.table({"id": [f"doc-{at}" for at in range(302)], "text": said}), corpus)
-    embed = ["embed", corpus, "--model", tiny_model, "--to", table, "--run-id", "one", "--workers", "1"]
-    assert vecmill.run(*embed, "--device", "cpu", "--keep-text").returncode == 3
-    done = vecmill.run("report", table, "--to", tmp_path / "report.html")
+    embed = ["embed", corpus, "--model", tiny_model, "--to", table, "--run-id", "told"]
+    assert served.run(*embed, "--keep-text").returncode == 3
+    done = served.run("report", table, "--to", tmp_path / "report.html")
     assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / "report.html")), done.stderr
     page = (tmp_path / "report.html").read_text()
     for words in ("committed as version 0", "doc-299", "is null", "cut at 64", "Made with", "float32"):
         assert words.lower() in page.lower(), words
-    record = read_record(str(table), "one")
+    record = read_record(str(table), "told")
     assert record is not None
     # A later run that found no row to embed is not what a reader wants to hear of.
     later = {"run": "later", "rows": 0, "source_rows": 0, "created_at": record.created_at + 1}
     records.save(record.model_copy(update=later))
-    assert vecmill.run("report", table).stdout.strip().endswith("report-one.html")
-    assert vecmill.run("report", table, "--run", "later").stdout.strip().endswith("report-later.html")
-    assert vecmill.run("report", table, "--run", "one").returncode == 0
-    assert (tmp_path / "report-one.html").exists()
-    nowhere = vecmill.run("report", table, "--to", "/proc/nowhere/report.html")
+    assert served.run("report", table).stdout.strip().endswith("report-told.html")
+    assert served.run("report", table, "--run", "later").stdout.strip().endswith("report-later.html")
+    assert served.run("report", table, "--run", "told").returncode == 0
+    assert (tmp_path / "report-told.html").exists()
+    nowhere = served.run("report", table, "--to", "/proc/nowhere/report.html")
     assert (nowhere.returncode, nowhere.stderr.startswith("error: cannot write /proc/nowhere")) == (2, True)
-    unknown = vecmill.run("report", table, "--run", "two")
+    unknown = served.run("report", table, "--run", "two")
     assert (unknown.returncode, "vecmill runs" in unknown.stderr) == (2, True)
-    check_receipts(read_record(str(table), "one"))
+    check_receipts(read_record(str(table), "told"))
 
 
 def check_receipts(record: RunRecord | None) -> None:

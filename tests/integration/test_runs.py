@@ -70,13 +70,13 @@ def test_embedded_from_file_to_table(
 
 
 def test_texts_that_come_again_are_encoded_once_and_names_may_be_relative(
-    vecmill: Processes, tiny_model: Path, tmp_path: Path
+    served: Processes, tiny_model: Path, tmp_path: Path
 ) -> None:
     said = ["sort a list", "list of the vector", "sort a list", "sort a list"] * 10
     pq.write_table(pa.table({"id": [f"doc-{at}" for at in range(40)], "text": said}), tmp_path / "rows.parquet")
     shutil.copytree(tiny_model, tmp_path / "model")
-    done = vecmill.run("embed", "rows.parquet", "--model", "model", "--to", "table", "--dtype", "float32",
-                       "--workers", "1", "--json")  # fmt: skip
+    done = served.run("embed", "rows.parquet", "--model", "model", "--to", "table", "--dtype", "float32",
+                       "--json")  # fmt: skip
     result = outcome(done)
     assert (result["embedded"], result["duplicates"], result["padding"]) == (40, 38, 1.0)
     assert "38 texts had a vector already, or came again" in done.stderr
@@ -84,18 +84,18 @@ def test_texts_that_come_again_are_encoded_once_and_names_may_be_relative(
 
 
 def test_a_committed_run_is_left_alone(
-    vecmill: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
+    served: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "table"
     command = [
-        "embed", corpus(300), "--model", tiny_model, "--to", table, "--run-id", "nightly", "--workers", "1", "--json"
+        "embed", corpus(300), "--model", tiny_model, "--to", table, "--run-id", "left-alone", "--json"
     ]  # fmt: skip
-    first = outcome(vecmill.run(*command))
+    first = outcome(served.run(*command))
     files = sorted(table.rglob("*"))
-    for again in (command, ["resume", "nightly", "--json"], ["resume", table, "--json"]):
-        assert outcome(vecmill.run(*again)) | {"seconds": 0} == first | {"seconds": 0}
+    for again in (command, ["resume", "left-alone", "--json"], ["resume", table, "--json"]):
+        assert outcome(served.run(*again)) | {"seconds": 0} == first | {"seconds": 0}
         assert sorted(table.rglob("*")) == files
-    other = vecmill.run(*command, "--max-tokens", "8")
+    other = served.run(*command, "--max-tokens", "8")
     assert other.returncode == 2
     assert "begun with another model" in other.stderr
 
@@ -117,21 +117,21 @@ def test_a_hub_model_from_the_local_cache(
 
 
 def test_a_table_is_replaced_only_when_that_is_asked_for(
-    vecmill: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
+    served: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "table"
-    command = ["embed", corpus(300), "--model", tiny_model, "--to", table, "--workers", "1", "--json"]
-    assert outcome(vecmill.run(*command))["version"] == 0
+    command = ["embed", corpus(300), "--model", tiny_model, "--to", table, "--json"]
+    assert outcome(served.run(*command))["version"] == 0
     other = ["--max-tokens", "8", "--limit", "250"]
     for more, word in (
         (["--store", "int8"], "--mode replace"),
         (["--keep-text"], "other columns"),
         (other, "max_tokens"),
     ):
-        refused = vecmill.run(*command, *more)
+        refused = served.run(*command, *more)
         assert refused.returncode == 2, refused.stderr
         assert word in refused.stderr
-    replaced = outcome(vecmill.run(*command, "--mode", "replace", "--keep-text", "--limit", "250"))
+    replaced = outcome(served.run(*command, "--mode", "replace", "--keep-text", "--limit", "250"))
     assert (replaced["version"], replaced["chunks"]) == (1, 250)
     assert_holds_each_once(table, 250)
     assert len(producer.read(str(table), version=0)[0]) == 300
@@ -181,12 +181,12 @@ def test_a_detached_run_is_carried_out_by_serve(
 
 
 def test_failed_rows_are_listed_and_their_neighbours_arrive(
-    vecmill: Processes, tiny_model: Path, tmp_path: Path
+    served: Processes, tiny_model: Path, tmp_path: Path
 ) -> None:
     rows = [{"id": "good", "text": "alpha beta"}, {"id": "null", "text": None}, {"id": "number", "text": 5}]
     source = tmp_path / "corpus.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = vecmill.run("embed", source, "--model", tiny_model, "--to", "table", "--workers", "1", "--json")
+    done = served.run("embed", source, "--model", tiny_model, "--to", "table", "--json")
     assert done.returncode == 3, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     assert (result["embedded"], result["failed"], result["chunks"]) == (1, 2, 1)
@@ -197,15 +197,15 @@ def test_failed_rows_are_listed_and_their_neighbours_arrive(
 
 
 def test_query_verify_and_history_of_a_table(
-    vecmill: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
+    served: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "table"
-    command = ["embed", corpus(300), "--model", tiny_model, "--to", table, "--keep-text", "--workers", "1", "--json"]
-    outcome(vecmill.run(*command))
-    found = vecmill.run("query", table, texts(300)[42], "-k", "3", "--json")
+    command = ["embed", corpus(300), "--model", tiny_model, "--to", table, "--keep-text", "--json"]
+    outcome(served.run(*command))
+    found = served.run("query", table, texts(300)[42], "-k", "3", "--json")
     hits = json.loads(found.stdout)
     assert hits[0]["id"] == "doc-42"
     assert hits[0]["score"] == pytest.approx(1.0, abs=1e-5)
-    verified = vecmill.run("verify", table, "--sample", "20")
+    verified = served.run("verify", table, "--sample", "20")
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    assert "version 0" in vecmill.run("history", table).stdout
+    assert "version 0" in served.run("history", table).stdout

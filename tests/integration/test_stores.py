@@ -37,11 +37,11 @@ def assert_codes(table: Path, model: Path, rows: int) -> None:
 
 
 def test_ranges_are_found_by_the_workers_and_kept(
-    vecmill: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
+    served: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "table"
     command = ["embed", corpus(700), "--model", tiny_model, "--to", table, "--dtype", "float32", "--store", "int8"]
-    result = outcome(vecmill.run(*command, "--workers", "2", "--keep-text", "--json"))
+    result = outcome(served.run(*command, "--keep-text", "--json"))
     assert (result["embedded"], result["failed"], result["version"]) == (700, 0, 0)
     assert_codes(table, tiny_model, 700)
     first = open_table(str(table))
@@ -51,15 +51,15 @@ def test_ranges_are_found_by_the_workers_and_kept(
     assert record.ranges == first.ranges
     assert sorted(os.listdir(table)) == sorted(["_delta_log", "_runs", result["run"]])
 
-    hits = json.loads(vecmill.run("query", table, texts(300)[42], "-k", "3", "--json").stdout)
+    hits = json.loads(served.run("query", table, texts(300)[42], "-k", "3", "--json").stdout)
     assert hits[0]["id"] == "doc-42"
-    verified = vecmill.run("verify", table, "--sample", "50")
+    verified = served.run("verify", table, "--sample", "50")
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
-    refused = vecmill.run(*command[:-1], "binary")
+    refused = served.run(*command[:-1], "binary")
     assert (refused.returncode, "--mode replace" in refused.stderr) == (2, True)
-    again = [*command, "--limit", "100", "--mode", "replace", "--workers", "1", "--json"]
-    done = vecmill.run(*again)
+    again = [*command, "--limit", "100", "--mode", "replace", "--json"]
+    done = served.run(*again)
     assert outcome(done)["version"] == 1
     assert "to find the ranges" not in done.stderr
     second = open_table(str(table))
@@ -92,11 +92,11 @@ def test_a_detached_run_finds_its_ranges_in_the_cluster(
 
 
 def test_binary_needs_no_ranges(
-    vecmill: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
+    served: Processes, corpus: Callable[[int], Path], tiny_model: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "table"
     command = ["embed", corpus(300), "--model", tiny_model, "--to", table, "--dtype", "float32", "--store", "ubinary"]
-    done = vecmill.run(*command, "--keep-text", "--workers", "1", "--json")
+    done = served.run(*command, "--keep-text", "--json")
     assert outcome(done)["embedded"] == 300
     assert "to find the ranges" not in done.stderr
     ids, bits = producer.read(str(table))
@@ -104,7 +104,7 @@ def test_binary_needs_no_ranges(
     wanted = quantize_embeddings(vectors, "ubinary")
     place = [int(id_.removeprefix("doc-")) for id_ in ids]
     assert (bits != wanted[place]).mean() < 0.001
-    hits = json.loads(vecmill.run("query", table, texts(300)[42], "-k", "3", "--json").stdout)
+    hits = json.loads(served.run("query", table, texts(300)[42], "-k", "3", "--json").stdout)
     assert "doc-42" in {hit["id"] for hit in hits}
     assert hits[0]["score"] == pytest.approx(1.0)
-    assert vecmill.run("verify", table, "--sample", "50").returncode == 0
+    assert served.run("verify", table, "--sample", "50").returncode == 0

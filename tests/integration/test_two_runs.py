@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import producer
-from producer.embedded.redis_server import RedisServer
 from tests.integration.conftest import Processes
 from tests.integration.test_runs import outcome
 from tests.integration.test_upsert import assert_holds, write
@@ -24,27 +23,25 @@ FIRST = {f"doc-{at}": "alpha beta" for at in range(20)} | {"both": "beta"}
 class Field:
     """A table with a version, a worker, and two producers that meet before they commit."""
 
-    def __init__(self, vecmill: Processes, url: str, model: Path, folder: Path) -> None:
+    def __init__(self, served: Processes, model: Path, folder: Path) -> None:
         self.table = folder / "table"
         self.folder = folder
-        self._vecmill = vecmill
-        self._env = {"VECMILL_BROKER_URL": url}
+        self._served = served
         self._options = ["--model", model, "--to", self.table, "--dtype", "float32", "--json"]
-        vecmill.start("worker", "--allow-root", folder, **self._env)
         outcome(self.alone(FIRST))
 
     def alone(self, corpus: dict[str, str], *more: str) -> "subprocess.CompletedProcess[str]":
         source = write(self.folder / "alone.parquet", corpus)
-        return self._vecmill.run("embed", source, *self._options, *more, **self._env)
+        return self._served.run("embed", source, *self._options, *more)
 
     def at_once(self, *runs: tuple[str, dict[str, str]]) -> list["subprocess.CompletedProcess[str]"]:
         meeting = self.folder / "meeting"
         meeting.mkdir()
-        env = {**self._env, "PYTHONPATH": str(Path(__file__).parent / "meeting"), "MEETING": str(meeting)}
+        env = {"PYTHONPATH": str(Path(__file__).parent / "meeting"), "MEETING": str(meeting)}
         started = []
         for number, (mode, corpus) in enumerate(runs):
             source = write(self.folder / f"source-{number}.parquet", corpus)
-            started.append(self._vecmill.start("embed", source, *self._options, "--mode", mode, **env))
+            started.append(self._served.start("embed", source, *self._options, "--mode", mode, **env))
         ended = []
         for run in started:
             stdout, _ = run.communicate(timeout=300)
@@ -54,8 +51,8 @@ class Field:
 
 
 @pytest.fixture
-def field(vecmill: Processes, server: RedisServer, tiny_model: Path, tmp_path: Path) -> Field:
-    return Field(vecmill, server.url, tiny_model, tmp_path)
+def field(served: Processes, tiny_model: Path, tmp_path: Path) -> Field:
+    return Field(served, tiny_model, tmp_path)
 
 
 @contextmanager

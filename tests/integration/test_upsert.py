@@ -17,7 +17,6 @@ from deltalake import DeltaTable
 from sentence_transformers import SentenceTransformer
 
 import producer
-from producer.embedded.redis_server import RedisServer
 from tests.integration.conftest import Processes, texts, wait_until
 from tests.integration.test_runs import outcome
 
@@ -49,25 +48,25 @@ def assert_holds(table: Path, model: Path, corpus: dict[str, str]) -> None:
 
 
 def test_full_then_unchanged_then_changed_then_sync_then_another_order(
-    vecmill: Processes, tiny_model: Path, tmp_path: Path
+    served: Processes, tiny_model: Path, tmp_path: Path
 ) -> None:
     table, source = tmp_path / "table", tmp_path / "corpus.parquet"
     corpus = {f"doc-{at}": text for at, text in enumerate(texts(700))}
-    command = ["embed", source, "--model", tiny_model, "--to", table, "--dtype", "float32", "--workers", "1", "--json"]
+    command = ["embed", source, "--model", tiny_model, "--to", table, "--dtype", "float32", "--json"]
 
     def run(*more: str) -> "tuple[tuple[int, ...], subprocess.CompletedProcess[str]]":
         write(source, corpus)
-        done = vecmill.run(*command, *more)
+        done = served.run(*command, *more)
         return counts(outcome(done)), done
 
     assert run()[0] == (0, 700, 700, 0, 0, 0, 700, 0)
     files = set(table.rglob("*.parquet"))
-    unchanged, done = run("--run-id", "same")
+    unchanged, done = run("--run-id", "nothing-new")
     assert unchanged == (0, 700, 0, 700, 0, 0, 700, 0)
     assert "nothing has changed since version 0" in done.stderr
     assert set(table.rglob("*.parquet")) == files
-    assert "unchanged" in vecmill.run("runs", table).stdout
-    assert counts(outcome(vecmill.run("resume", "same", "--json"))) == unchanged
+    assert "unchanged" in served.run("runs", table).stdout
+    assert counts(outcome(served.run("resume", "nothing-new", "--json"))) == unchanged
 
     corpus.update({f"doc-{at}": f"vector {at}" for at in range(0, 700, 100)})
     assert run()[0] == (1, 700, 7, 693, 0, 0, 700, 0)
@@ -86,10 +85,10 @@ def test_full_then_unchanged_then_changed_then_sync_then_another_order(
     random.Random(7).shuffle(shuffled)
     corpus = dict(shuffled)
     assert run("--mode", "sync")[0] == (3, 651, 0, 651, 0, 0, 651, 0)
-    told = vecmill.run("history", table).stdout
+    told = served.run("history", table).stdout
     assert "sync  0 embedded, 651 reused, 50 deleted" in told
     assert "upsert  7 embedded, 693 reused, 0 deleted" in told
-    verified = vecmill.run("verify", table, "--sample", "50")
+    verified = served.run("verify", table, "--sample", "50")
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
@@ -127,36 +126,33 @@ def test_a_killed_producer_loses_nothing_and_the_old_version_stays(
     assert DeltaTable(table).version() == 1
 
 
-def test_two_runs_on_one_table_at_once(
-    vecmill: Processes, server: RedisServer, tiny_model: Path, tmp_path: Path
-) -> None:
-    table, broker = tmp_path / "table", {"VECMILL_BROKER_URL": server.url}
-    vecmill.start("worker", "--allow-root", tmp_path, **broker)
+def test_two_runs_on_one_table_at_once(served: Processes, tiny_model: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table"
     options = ["--model", tiny_model, "--to", table, "--dtype", "float32", "--json"]
     first = write(tmp_path / "first.parquet", {"a": "alpha", "b": "beta"})
-    assert vecmill.run("embed", first, *options, **broker).returncode == 0
+    assert served.run("embed", first, *options).returncode == 0
     sources = [write(tmp_path / f"{name}.parquet", {name: name, "b": "beta table"}) for name in ("list", "vector")]
     # Both begin from version 0: detached, they wait until they are carried out.
-    runs = [vecmill.run("embed", source, *options, "--detach", **broker).stdout.strip() for source in sources]
-    versions = [outcome(vecmill.run("resume", run, "--json", **broker))["version"] for run in runs]
+    runs = [served.run("embed", source, *options, "--detach").stdout.strip() for source in sources]
+    versions = [outcome(served.run("resume", run, "--json"))["version"] for run in runs]
     assert versions == [1, 2]
     assert_holds(table, tiny_model, {"a": "alpha", "b": "beta table", "list": "list", "vector": "vector"})
 
 
-def test_codes_of_later_runs_have_the_ranges_of_the_first(vecmill: Processes, tiny_model: Path, tmp_path: Path) -> None:
+def test_codes_of_later_runs_have_the_ranges_of_the_first(served: Processes, tiny_model: Path, tmp_path: Path) -> None:
     table, source = tmp_path / "table", tmp_path / "corpus.parquet"
     corpus = {f"doc-{at}": text for at, text in enumerate(texts(300))}
-    command = ["embed", source, "--model", tiny_model, "--to", table, "--store", "int8", "--workers", "1", "--json"]
+    command = ["embed", source, "--model", tiny_model, "--to", table, "--store", "int8", "--json"]
     write(source, corpus)
-    outcome(vecmill.run(*command))
+    outcome(served.run(*command))
     ids, codes = producer.read(str(table), codes=True)
     before = dict(zip(ids, codes, strict=True))
     write(source, {**corpus, "doc-0": "changed", "twin": corpus["doc-5"]})
-    done = vecmill.run(*command)
+    done = served.run(*command)
     assert counts(outcome(done))[:4] == (1, 301, 2, 299)
     assert "to find the ranges" not in done.stderr
     ids, codes = producer.read(str(table), codes=True)
     after = dict(zip(ids, codes, strict=True))
     assert all(np.array_equal(after[id_], before[id_]) for id_ in before if id_ != "doc-0")
     assert np.array_equal(after["twin"], before["doc-5"]), "its text had a vector"
-    assert json.loads(vecmill.run("status", table, "--json").stdout)["rows_done"] == 1
+    assert json.loads(served.run("status", table, "--json").stdout)["rows_done"] == 1

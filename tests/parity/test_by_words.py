@@ -9,7 +9,7 @@ from typing import Any
 from unicodedata import category
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, processors, trainers
 from tokenizers import Tokenizer as Backend
@@ -126,21 +126,27 @@ def way(*, compiled: bool) -> Iterator[None]:
         yield
 
 
+_ALL = [["two words", "two\x1cwords", ""], _ODD, [" ".join(_ODD), "\n\n".join(reversed(_ODD))]]
+
+
+# A tokenizer of ours takes as long to make as dozens of texts to read: so each reads several batches.
 @pytest.mark.parametrize("name", _MADE)
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("compiled", [True, False])
-@given(texts=st.lists(_TEXTS, max_size=4), most=st.none() | st.integers(3, 40), specials=st.booleans())
-@example(texts=["two words", "two\x1cwords", ""], most=3, specials=True)
-@example(texts=_ODD, most=None, specials=True)
-@example(texts=[" ".join(_ODD), "\n\n".join(reversed(_ODD))], most=None, specials=False)
+@settings(max_examples=max(5, settings().max_examples // 10))
+@given(batches=st.lists(st.tuples(st.lists(_TEXTS, max_size=4), st.booleans()), min_size=6, max_size=10),
+       most=st.none() | st.integers(3, 40))  # fmt: skip
+@example(batches=[(texts, specials) for texts in _ALL for specials in (True, False)], most=3)
+@example(batches=[(texts, specials) for texts in _ALL for specials in (True, False)], most=None)
 def test_ids_are_those_of_the_whole_texts(
-    name: str, side: str, compiled: bool, texts: list[str], most: int | None, specials: bool
+    name: str, side: str, compiled: bool, batches: list[tuple[list[str], bool]], most: int | None
 ) -> None:
     with way(compiled=compiled):
         ours, alone = FastTokenizer(copy(_MADE[name]), most, side=side), copy(_MADE[name])
         assert ours._by_words is not None
         assert isinstance(ours._by_words.lexicon, TableLexicon) == (compiled and library() is not None)
-        same(ours, alone, texts, most, side=side, specials=specials)
+        for texts, specials in batches:
+            same(ours, alone, texts, most, side=side, specials=specials)
 
 
 def same(ours: FastTokenizer, alone: Backend, texts: list[str], most: int | None, *, side: str, specials: bool) -> None:

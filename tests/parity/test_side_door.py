@@ -14,6 +14,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize
 from schemas.spec import Spec
 from worker.engine import Embedder
 from worker.engine.measure import measure
+from worker.side_door import main
 
 
 @pytest.fixture
@@ -54,14 +55,18 @@ def test_measure(folder):
 @pytest.mark.parametrize(
     ("arguments", "given", "message"),
     [
-        (["inspect", "./nowhere"], b"", b"./nowhere is no folder"),
-        (["inspect", "./nowhere", "--task", "neither"], b"", b"task"),
-        (["embed"], b"{}", b"no request on stdin"),
-        (["measure"], b"[]", b"no request on stdin"),
+        (["inspect", "./nowhere"], "", "./nowhere is no folder"),
+        (["inspect", "./nowhere", "--task", "neither"], "", "task"),
+        (["embed"], "{}", "no request on stdin"),
+        (["measure"], "[]", "no request on stdin"),
     ],
 )
-def test_errors(arguments, given, message):
-    done = call(*arguments, given=given)
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert message in done.stderr
-    assert b"Traceback" not in done.stderr
+def test_errors(arguments, given, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+    # As it ends the process: what a refused argument raises, or what is given back.
+    with pytest.raises(SystemExit) as ended:
+        sys.exit(main(arguments))
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert message in said.err
+    assert "Traceback" not in said.err

@@ -1,5 +1,6 @@
 """Laws of the cuts, with a real tokenizer: all of the text, exact offsets, no chunk too long, no grapheme cut."""
 
+from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +34,7 @@ def length(text: str) -> int:
     return len(_TOKENIZER.encode(text).ids)
 
 
+@cache
 def splitter(tokens: int = 24, overlap: int = 0, **spec) -> Splitter:
     return Splitter(MODEL, a_spec(**spec), tokens=tokens, overlap=overlap)
 

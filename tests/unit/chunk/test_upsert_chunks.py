@@ -97,7 +97,7 @@ def pieces(text, size=3):
     return [(start, end, text[start:end]) for start, end in ByLetters(size).spans([text])[0]]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(runs=st.lists(st.tuples(st.sampled_from(["upsert", "sync"]), CORPUS), min_size=1, max_size=4))
 def test_a_table_of_chunks_is_what_its_runs_say(runs):
     with TemporaryDirectory() as folder:
