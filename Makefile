@@ -1,6 +1,8 @@
 # One door for developers and CI; `make help` lists the targets.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests start hundreds of processes, each of which would compile all of Vecmill anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install check test test-gpu test-readers chaos fuzz docs demo models-doc bench clean
 
@@ -22,10 +24,10 @@ check: install ## format, lint, types, import contracts
 	$(BIN)/lint-imports
 	$(BIN)/python -m pip check
 
-test: install ## every test that needs no GPU; under 15 minutes on 2 cores
-	# Two processes, whatever the machine: tests start workers of their own. In the order they are collected, so that
-	# the long files come first and the short ones even out the end.
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not chaos and not gpu and not readers'
+test: install ## every test that needs no GPU; some 15 minutes on 2 cores
+	# Three processes, whatever the machine: tests start workers of their own, and wait. In the order they are
+	# collected, so that the long files come first and the short ones even out the end.
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not chaos and not gpu and not readers'
 
 test-readers: .venv-readers/installed ## pandas, datasets, LanceDB, FAISS and others read a table; under a minute
 	.venv-readers/bin/python -m pytest -q -m readers tests/readers

@@ -4,9 +4,10 @@ The producer and the worker both resolve here, so they agree on what a model is 
 """
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from schemas.errors import ModelError
-from schemas.model_adapter import Find, adapted, base_of, content_in, find_folder, is_adapter
+from schemas.model_adapter import Base, Find, adapted, base_of, content_in, find_folder, is_adapter
 from schemas.model_chat import chat_template
 from schemas.model_checks import check_complete, check_usable, code_warning, end_token_warning, without_idle_layers
 from schemas.model_files import read_object, understood
@@ -41,32 +42,29 @@ def sound(spec: Spec) -> Spec:
     return again
 
 
+class _Found(NamedTuple):
+    """What a folder says of its model, and the options of its modules; `place` holds the network, or what adapts it."""
+
+    modules: tuple[Module, ...]
+    place: Path
+    base: Base | None
+    network: dict[str, Any]
+    saved: dict[str, Any]
+    warnings: list[str]
+
+
 def _resolved(folder: Path, options: ModelOptions, revision: str | None, find: Find, content: str) -> Spec:
-    _check_model(folder)
-    warnings: list[str] = []
-    modules = read_modules(folder, options.task, warnings)
-    check_own(folder, modules, trusted=options.trust_remote_code)
-    place = folder / (modules[0].path if modules else "")
-    base = base_of(place, find)
-    source = base.folder if base else place
-    network = read_object(source / "config.json")
-    if not modules:
-        modules = raw_modules(folder, network, options.task)
-        warnings += _raw_warnings(folder, modules)
-    modules = without_idle_layers(network, _overridden(modules, options), warnings)
-    saved = read_object(folder / "config_sentence_transformers.json")
-    check_usable(folder, module=modules[0], network=network, saved=saved, options=options)
-    if base is not None:
-        modules = adapted(modules, network, place)
+    found = _found(folder, options, find)
+    modules, base = found.modules, found.base
     if revision is None:
-        check_complete(place, modules[0], base)
-    dims = width_of(folder, modules)
-    length = length_of(place, modules[0], options.max_tokens, network=network)
-    warnings += [
-        code_warning(network),
+        check_complete(found.place, modules[0], base)
+    length = length_of(found.place, modules[0], options.max_tokens, network=found.network)
+    warnings = [
+        *found.warnings,
+        code_warning(found.network),
         length.warning,
-        end_token_warning(place, modules),
-        unchosen_prompts(options, saved),
+        end_token_warning(found.place, modules),
+        unchosen_prompts(options, found.saved),
     ]
     spec = Spec(
         model=options.model,
@@ -75,18 +73,37 @@ def _resolved(folder: Path, options: ModelOptions, revision: str | None, find: F
         base_revision=base.commit if base else None,
         content=content or content_in(folder, revision, modules, base),
         modules=modules,
-        prompt=resolve_prompt(options, saved),
+        prompt=resolve_prompt(options, found.saved),
         max_tokens=length.max_tokens,
-        dims=dims,
+        dims=width_of(folder, modules),
         dtype=options.dtype,
         trust_remote_code=options.trust_remote_code,
         warnings=tuple(filter(None, warnings)),
         choices=Choices().made_by(options),
     )
-    spec = ending(spec, folder, dims=options.dims or saved.get("truncate_dim"), normalize=options.normalize)
+    spec = ending(spec, folder, dims=options.dims or found.saved.get("truncate_dim"), normalize=options.normalize)
     if spec.truncate_dims and not spec.normalize and spec.modules[-1].kind == "Normalize":
         return spec.model_copy(update={"warnings": (*spec.warnings, _CUT)})
     return spec
+
+
+def _found(folder: Path, options: ModelOptions, find: Find) -> _Found:
+    _check_model(folder)
+    warnings: list[str] = []
+    modules = read_modules(folder, options.task, warnings)
+    check_own(folder, modules, trusted=options.trust_remote_code)
+    place = folder / (modules[0].path if modules else "")
+    base = base_of(place, find)
+    network = read_object((base.folder if base else place) / "config.json")
+    if not modules:
+        modules = raw_modules(folder, network, options.task)
+        warnings += _raw_warnings(folder, modules)
+    modules = without_idle_layers(network, _overridden(modules, options), warnings)
+    saved = read_object(folder / "config_sentence_transformers.json")
+    check_usable(folder, module=modules[0], network=network, saved=saved, options=options)
+    if base is not None:
+        modules = adapted(modules, network, place)
+    return _Found(modules, place, base, network, saved, warnings)
 
 
 def ending(spec: Spec, folder: Path, *, dims: int | None, normalize: bool | None) -> Spec:

@@ -91,8 +91,10 @@ def test_a_guardian_that_is_killed_takes_its_command_with_it(server: RedisServer
 def test_workers_that_are_idle_get_no_grace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "GRACE_SECONDS", 600)
     monkeypatch.setattr(workers, "worker_command", lambda jobs: [sys.executable, "-c", STUBBORN])
+    others = set(psutil.Process().children(recursive=True))
     pair = workers.LocalWorkers(Crew(2, 1), settings={}, folder=tmp_path)
     wait_until(lambda: all("ready" in (tmp_path / f"worker-{number}.log").read_text() for number in range(2)))
-    children = psutil.Process().children(recursive=True)
+    children = set(psutil.Process().children(recursive=True)) - others
+    assert len(children) >= 4, "two guardians and two workers"
     pair.stop(idle=True)
     assert not psutil.wait_procs(children, timeout=15)[1]

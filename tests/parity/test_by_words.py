@@ -165,7 +165,7 @@ _CHARS = [
     for code, char in enumerate(map(chr, range(sys.maxunicode + 1)))
     if category(char)[0] in "MZ"
     or category(char) in ("Cc", "Cf", "Lm", "Sk")
-    or (code % 199 == 0 and category(char) != "Cs")
+    or (code % 997 == 0 and category(char) != "Cs")
 ]
 
 

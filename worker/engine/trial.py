@@ -50,18 +50,22 @@ def decide(model: Any, spec: Spec, *, device: torch.device, types: TokenTypes | 
     vocabulary = vocabulary_of(model)
     if vocabulary is None:
         return replace(padded, reason="how many tokens it knows is not to be found, so nothing could be tried")
-    usual = model.config._attn_implementation
-    ids, offsets = sequences(padded, vocabulary, spec.max_tokens)
+    return _fastest(padded, *sequences(padded, vocabulary, spec.max_tokens))
+
+
+def _fastest(padded: Network, ids: Ids, offsets: Offsets) -> Network:
+    """The network by the first way that gives these texts what they get one by one; padded where none does."""
+    usual = padded.model.config._attn_implementation
     single = _one_by_one(padded, ids, offsets)
     problems: list[str] = []
-    for way in _ways(device, single.dtype):
-        problem = _try(replace(padded, way=way), ids, offsets, single)
-        problem = problem or _try_sharply(replace(padded, way=way), ids, offsets, usual=usual)
+    for way in _ways(padded.device, single.dtype):
+        tried = replace(padded, way=way)
+        problem = _try(tried, ids, offsets, single) or _try_sharply(tried, ids, offsets, usual=usual)
         if not problem:
             reason = "equal to one by one when tried" + "".join(f"; {earlier}" for earlier in problems)
-            return replace(padded, way=way, reason=reason)
+            return replace(tried, reason=reason)
         problems.append(f"{way} is not usable: {problem}")
-    model.set_attn_implementation(usual)
+    padded.model.set_attn_implementation(usual)
     return replace(padded, reason="; ".join(problems))
 
 
