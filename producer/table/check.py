@@ -1,6 +1,7 @@
 """Whether a table can take a run, asked before anything is enqueued. Changes nothing on the disk."""
 
 import os
+import re
 
 import pyarrow as pa
 from deltalake import Schema
@@ -16,6 +17,8 @@ from schemas.run import Mode
 from schemas.spec import Spec
 from schemas.store import CALIBRATED, Store
 
+#: In the path of a folder: what delta-rs reads as something else, so that its log is written beside, or has no history.
+_MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[#?\\\x00-\x1f\x7f]")
 _REPLACE = "--mode replace embeds everything into the next version; or choose another table"
 
 
@@ -77,6 +80,12 @@ def check_writable(table: str) -> None:
         check_bucket(table)
         return
     folder = os.path.abspath(table)
+    misread = _MISREAD.search(folder)
+    if misread is not None:
+        raise TableError(
+            f"cannot write the table {folder!r}: its log cannot lie below a folder with {misread[0]!r} in its name",
+            way_out="choose another folder",
+        )
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
     if not os.path.isdir(folder):

@@ -59,6 +59,35 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_user(tmp_path, monkey
         check(tmp_path / "t")
 
 
+_NAMES = [f"a{chr(code)}b" for code in range(1, 128) if chr(code) != "/"]
+_NAMES += [
+    "a%20b", "a%2Fb", "a%eb", "a%zb", "100%", " a", "a ", "a.", "...", "e\u0301", "漢字", "\u200b", "\u2028", "😀", "~a"
+]  # fmt: skip
+
+
+def test_a_folder_of_any_name_holds_a_table_or_is_refused_before_anything_is_embedded(tmp_path):
+    refused = set()
+    for number, name in enumerate(_NAMES):
+        table = tmp_path / str(number) / name / "t"
+        try:
+            check(table)
+        except TableError:
+            refused.add(name)
+            continue
+        committed(a_record(table, rows=25))
+        assert open_table(str(table)).version == 0
+        assert len(DeltaTable(table).history()) == 1
+        assert len(os.listdir(table / "run-1")) == 3
+    assert refused == {name for name in _NAMES if not name.isprintable() and name.isascii()} | {
+        "a#b", "a?b", "a\\b", "a%20b", "a%2Fb", "a%eb"
+    }  # fmt: skip
+
+
+def test_what_is_wrong_with_a_folders_name_is_said():
+    with pytest.raises(TableError, match=r"'%20' in its name\n  -> choose another folder"):
+        check("/data/new%20york/t")
+
+
 def test_a_delta_table_of_others_is_refused(tmp_path):
     write_deltalake(str(tmp_path / "t"), pa.table({"a": [1]}))
     with pytest.raises(TableError, match="no run of Vecmill"):
