@@ -108,7 +108,7 @@ class Wanted:
         return self.kept
 
     def _is_the_id(self, name: str) -> bool:
-        return name == "id" and self.options.id_column in (None, "id")
+        return name.lower() == "id" and name == (self.options.id_column or "id")
 
     def _column(self, path: str, available: pa.Schema, name: str, option: str) -> str:
         count = available.names.count(name)
@@ -132,12 +132,13 @@ def _check_alike(path: str, fields: list[pa.Field], first_file: tuple[pa.Field, 
 
 
 def check_keepable(name: str, others: Sequence[str] = ()) -> None:
-    """Refuse a kept column whose name the table needs for itself, or for another one."""
-    if name in others:
-        raise SourceError(f"two kept columns would be named {name}", way_out="leave one of them out")
-    if name in RESERVED_COLUMNS:
-        way_out = "--keep-text stores the texts" if name == "text" else "rename the column in the source"
-        raise SourceError(f"a kept column cannot be named {name}: the table has one of its own", way_out=way_out)
+    """Refuse a kept column whose name the table needs for itself, or for another one; `ID` is `id` to a table."""
+    folded = name.lower()
+    if folded in map(str.lower, others):
+        raise SourceError(f"two kept columns would be named {folded} (case does not count)", way_out="leave one out")
+    if folded in RESERVED_COLUMNS:
+        way_out = "--keep-text stores the texts" if folded == "text" else "rename the column in the source"
+        raise SourceError(f"a kept column cannot be named {name}: the table has its own {folded}", way_out=way_out)
 
 
 def _wrong_type(path: str, field: pa.Field, needed: str) -> None:

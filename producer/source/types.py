@@ -13,7 +13,7 @@ _SAME: tuple[Callable[[pa.DataType], bool], ...] = (
     types.is_string,
     types.is_binary,
     types.is_date32,
-    types.is_decimal128,
+    lambda given: bool(types.is_decimal128(given) and given.scale >= 0),
 )
 
 _BECOMES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (

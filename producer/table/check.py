@@ -5,6 +5,7 @@ import re
 
 import pyarrow as pa
 from deltalake import Schema
+from deltalake.transaction import create_table_with_add_actions
 
 from producer.table.spec_changes import spec_changes
 from producer.table.state import TableState, open_table
@@ -30,6 +31,7 @@ def check_table(
     check_writable(table)
     state = open_table(table)
     if state is None or mode == "replace":
+        _check_columns(schema)
         return state
     if state.store != store:
         raise TableError(f"{table} keeps its vectors as {state.store}, the run asks for {store}", way_out=_REPLACE)
@@ -52,6 +54,15 @@ def check_covered(table: str, *, state: TableState, spec: Spec, mode: Mode, abse
         f"and {absent} of its rows are not in this source, so they cannot be embedded again",
         way_out="--mode sync drops those rows, --mode replace makes the table anew; or choose another table",
     )
+
+
+def _check_columns(schema: pa.Schema) -> None:
+    """Make a table of these columns in memory: what delta-rs refuses of them would be known at the commit otherwise."""
+    try:
+        create_table_with_add_actions("memory:///", Schema.from_arrow(schema), [], mode="error")
+    except Exception as error:  # of no kind of its own
+        said = str(error).partition("\n")[0].rpartition("error: ")[2]
+        raise TableError(f"a Delta table cannot have these columns: {said}", way_out="see --keep") from error
 
 
 def _differing_columns(table: pa.Schema, run: pa.Schema) -> list[str]:

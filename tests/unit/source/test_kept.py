@@ -27,6 +27,7 @@ from tests.unit.source.corpora import all_rows, opened, write_jsonl, write_parqu
         (pa.timestamp("ms", tz="Asia/Tokyo"), pa.timestamp("us", tz="UTC")),
         (pa.dictionary(pa.int8(), pa.large_string()), pa.string()),
         (pa.decimal128(10, 2), pa.decimal128(10, 2)),
+        (pa.decimal128(10, -2), None),
         (pa.large_list(pa.uint8()), pa.list_(pa.field("element", pa.int16()))),
         (pa.struct([("a", pa.uint8())]), pa.struct([("a", pa.int16())])),
         (pa.map_(pa.string(), pa.uint8()), pa.map_(pa.string(), pa.int16())),
@@ -97,16 +98,26 @@ def test_csv_types_are_those_of_the_first_rows(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("name", ["text", "chunk", "embedding", "text_hash"])
+@pytest.mark.parametrize("name", ["chunk", "embedding", "text_hash", "ID", "Text", "EMBEDDING", "Start"])
 def test_reserved_names_cannot_be_kept(tmp_path, name):
     path = write_jsonl(tmp_path / "a.jsonl", [{"id": 1, "text": "x", name: "y"}])
-    with pytest.raises(SourceError, match=f"cannot be named {name}"):
+    with pytest.raises(SourceError, match=f"cannot be named {name}: the table has its own {name.lower()}"):
         opened(path, keep=(name,))
 
 
-def test_keeping_the_id_is_nothing_new(tmp_path):
-    path = write_jsonl(tmp_path / "a.jsonl", [{"id": 1, "text": "x"}])
-    assert opened(path, keep=("id",)).schema.names == ["id", "chunk", "text", "problem"]
+@pytest.mark.parametrize("names", [("lang", "Lang"), ("a.B", "A_b"), ("Ä", "ä")])
+def test_names_that_differ_by_case_alone_cannot_be_kept_together(tmp_path, names):
+    path = write_parquet(tmp_path / "a.parquet", {"text": ["x"], "a": [{"B": 1}]} | {name: [1] for name in names})
+    assert len(opened(path, keep=names[:1]).schema.names) == 5
+    with pytest.raises(SourceError, match="two kept columns would be named"):
+        opened(path, keep=names)
+
+
+@pytest.mark.parametrize("name", ["id", "ID", "Id"])
+def test_keeping_the_id_is_nothing_new(tmp_path, name):
+    path = write_jsonl(tmp_path / "a.jsonl", [{name: 1, "text": "x"}])
+    options = {} if name == "id" else {"id_column": name}
+    assert opened(path, keep=(name,), **options).schema.names == ["id", "chunk", "text", "problem"]
 
 
 def test_files_that_disagree_on_a_type_are_refused(tmp_path):

@@ -88,6 +88,15 @@ def test_what_is_wrong_with_a_folders_name_is_said():
         check("/data/new%20york/t")
 
 
+@pytest.mark.parametrize("mode", ["upsert", "replace"])
+def test_columns_that_no_delta_table_can_have_are_refused_before_anything_is_embedded(table, tmp_path, mode):
+    kept = [pa.field("kept", pa.struct([("a", pa.int8()), ("A", pa.int8())]))]
+    for place in [tmp_path / "new", *([table] if mode == "replace" else [])]:
+        with pytest.raises(TableError, match=r"Duplicate field name \(case-insensitive\): 'A'"):
+            check(place, schema=part_schema(kept, keep_text=False), mode=mode)
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_delta_table_of_others_is_refused(tmp_path):
     write_deltalake(str(tmp_path / "t"), pa.table({"a": [1]}))
     with pytest.raises(TableError, match="no run of Vecmill"):
