@@ -137,8 +137,11 @@ def check_keepable(name: str, others: Sequence[str] = ()) -> None:
     if folded in map(str.lower, others):
         raise SourceError(f"two kept columns would be named {folded} (case does not count)", way_out="leave one out")
     if folded in RESERVED_COLUMNS:
-        way_out = "--keep-text stores the texts" if folded == "text" else "rename the column in the source"
-        raise SourceError(f"a kept column cannot be named {name}: the table has its own {folded}", way_out=way_out)
+        ours = {"text": "--keep-text stores the texts", "id": f"--id-column {name}, if it is the id"}
+        raise SourceError(
+            f"a kept column cannot be named {name}: the table has its own {folded}",
+            way_out=ours.get(folded, "rename the column in the source"),
+        )
 
 
 def _wrong_type(path: str, field: pa.Field, needed: str) -> None:

@@ -105,6 +105,12 @@ def test_reserved_names_cannot_be_kept(tmp_path, name):
         opened(path, keep=(name,))
 
 
+def test_who_keeps_what_may_be_the_id_is_told_so(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", [{"ID": 1, "text": "x"}])
+    with pytest.raises(SourceError, match=r"-> --id-column ID, if it is the id"):
+        opened(path, keep=("ID",))
+
+
 @pytest.mark.parametrize("names", [("lang", "Lang"), ("a.B", "A_b"), ("Ä", "ä")])
 def test_names_that_differ_by_case_alone_cannot_be_kept_together(tmp_path, names):
     path = write_parquet(tmp_path / "a.parquet", {"text": ["x"], "a": [{"B": 1}]} | {name: [1] for name in names})
