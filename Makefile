@@ -24,7 +24,7 @@ check: install ## format, lint, types, import contracts
 	$(BIN)/lint-imports
 	$(BIN)/python -m pip check
 
-test: install ## every test that needs no GPU; some 15 minutes on 2 cores
+test: install ## every test that needs no GPU; 12 to 20 minutes on 2 cores
 	# Three processes, whatever the machine: tests start workers of their own, and wait. In the order they are
 	# collected, so that the long files come first and the short ones even out the end.
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not chaos and not gpu and not readers'

@@ -68,7 +68,7 @@ def _is_table(snapshot: Path) -> bool:
 
 
 def _from_hub(name: str, revision: str | None, patterns: list[str]) -> Path:
-    # Its library takes as long to read as the rest of a short command, and a folder needs none of it.
+    # Reading its library is a fifth of what a short command takes, and a folder needs none of it.
     from producer.hub import download
 
     return download(name, revision, patterns)

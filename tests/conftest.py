@@ -22,6 +22,6 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Nor is what was read then: looking for garbage in all of torch took 8% of all time."""
+    """Nor is what was read then: looking for garbage in all of torch took 8% where it was measured."""
     gc.freeze()
     gc.enable()

@@ -62,7 +62,9 @@ def _check_columns(schema: pa.Schema) -> None:
         create_table_with_add_actions("memory:///", Schema.from_arrow(schema), [], mode="error")
     except Exception as error:  # of no kind of its own
         said = str(error).partition("\n")[0].rpartition("error: ")[2]
-        raise TableError(f"a Delta table cannot have these columns: {said}", way_out="see --keep") from error
+        raise TableError(
+            f"a Delta table cannot have these columns: {said}", way_out="leave the column out of --keep"
+        ) from error
 
 
 def _differing_columns(table: pa.Schema, run: pa.Schema) -> list[str]:

@@ -67,7 +67,7 @@ INLINE void finish(const int kind, const int with_gelu, const layer *l, const in
     }
 }
 
-/* out[rows, out], GELU of it if wanted, from x[rows, words]; `scales` are those of rows of bytes. */
+/* out[rows, out], GELU of it if wanted, from x[rows, words]; `scales` are those of rows of integers. */
 INLINE void product(const int kind, const int with_gelu, const layer *l, const void *x, const float *scales, long rows,
                     void *out) {
     int32_t sums[(MOST_ROWS + ROWS) * COLUMNS] __attribute__((aligned(64)));
@@ -111,7 +111,7 @@ INLINE float greatest(const void *x, long start, long width, const int halves) {
     return found;
 }
 
-/* Each row as bytes around 128, `stride` of them, and the scale of each row. */
+/* Each row as integers of 8 bits, as store_levels has them, in `stride` bytes; and the scale of each row. */
 INLINE void quantize(const void *x, long rows, long width, const int halves, uint8_t *levels, long stride,
                      float *scales) {
     for (long row = 0, start = 0; row < rows; row++, start += width, levels += stride) {
@@ -124,7 +124,7 @@ INLINE void quantize(const void *x, long rows, long width, const int halves, uin
     }
 }
 
-/* The numbers of some rows as a layer takes them: as they are, or as bytes, written to `levels`. */
+/* The numbers of some rows as a layer takes them: as they are, or as integers, written to `levels`. */
 INLINE const void *taken(const layer *l, const void *x, long rows, uint8_t *levels, float *scales) {
     if (l->kind != INTEGERS) return x;
     if (l->halves_in) quantize(x, rows, l->in, 1, levels, 4 * words_in(l), scales);
@@ -132,7 +132,7 @@ INLINE const void *taken(const layer *l, const void *x, long rows, uint8_t *leve
     return levels;
 }
 
-/* A thread's memory for some rows: as bytes, and between two layers. */
+/* A thread's memory for some rows: as integers, and between two layers. */
 typedef struct { uint8_t *levels; char *middle; } room;
 
 INLINE long levels_of(const layer *l) { return l ? whole(MOST_ROWS * words_in(l)) * 4 : 0; }
