@@ -8,8 +8,9 @@ from typing import NamedTuple
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUPS = Path("/proc/self/cgroup")
 _MEMORY = Path("/proc/meminfo")
-#: A worker without its model: interpreter, torch, transformers and the jobs in flight. Measured: docs/scaling.md.
-WORKER_BYTES = 700 * 2**20
+#: A worker without its weights: interpreter, torch, transformers, the jobs in flight and a table of words. Measured:
+#: docs/scaling.md.
+WORKER_BYTES = 900 * 2**20
 #: A model's weights while they are loaded and laid out anew, as a multiple of their files.
 _WEIGHT_COPIES = 2.0
 #: The producer, Redis and the page cache need some, too.

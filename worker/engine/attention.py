@@ -19,6 +19,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from worker.engine.kernels import kernels
+from worker.engine.tokens import Ids
 
 NAME = "vecmill_packed"
 #: Scores of all pairs are kept at once by the way of products, so it is for short texts only.
@@ -35,12 +36,16 @@ class Layout:
     """Where the sequences of a packed row lie.
 
     `runs` of equal length are (first token, how many, tokens in each). With `bounds`, int32 on the device, the
-    kernel that takes all sequences at once is used. `rough`: products may be taken in bfloat16.
+    kernel that takes all sequences at once is used. `rough`: products may be taken in bfloat16. `tokens`: their
+    words and their positions, int32 [tokens] each, where they are known. `first_only`: the last layer's states are
+    asked for of each sequence's first token alone.
     """
 
     runs: list[tuple[int, int, int]]
     bounds: Tensor | None = None
     rough: bool = False
+    tokens: tuple[Ids, Ids] | None = None
+    first_only: bool = False
 
     @cached_property
     def places(self) -> Places:

@@ -3,7 +3,7 @@
 An embedder is its loaded parts and a spec; another prompt or width makes another embedder over the same parts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -22,8 +22,10 @@ from schemas.store import CALIBRATED, Codes, Ranges, Store, stored
 from schemas.text import EXAMPLE, check_texts
 from worker.engine.alone import encode_alone
 from worker.engine.device import pick_device
+from worker.engine.features import Features
 from worker.engine.first import network_tokenizer
-from worker.engine.heads import finish, key_of
+from worker.engine.forward import Network
+from worker.engine.heads import asks_first_only, finish, key_of
 from worker.engine.launch import Done, Lane, Launched, decide_lane
 from worker.engine.loading import loading
 from worker.engine.locate import locate
@@ -48,6 +50,7 @@ class Embedder:
         self.ahead = parts.lane.ahead
         self._heads = [parts.heads[key_of(module)] for module in spec.modules[1:]]
         self._prompt_length = parts.tokenizer.prompt_length(spec.prompt)
+        self._reads = self._reader()
 
     @classmethod
     def load(
@@ -147,9 +150,17 @@ class Embedder:
 
     @torch.inference_mode()
     def _forward(self, ids: Ids, offsets: Offsets, *, at_once: bool = False) -> Tensor:
-        features = self.parts.network.features(ids, offsets)
+        features = self._reads(ids, offsets)
         features = replace(features, prompt_length=self._prompt_length, at_once=at_once)
         return finish(features, heads=self._heads, truncate_dims=self.spec.truncate_dims, unit=self.spec.normalize)
+
+    def _reader(self) -> Callable[[Ids, Offsets], Features]:
+        """The first module, asked for no more than the others want."""
+        network = self.parts.network
+        if not isinstance(network, Network) or not network.gives_first:
+            return network.features
+        asks = asks_first_only(self.spec.modules[1:], self._prompt_length)
+        return network.first_tokens if asks else network.features
 
     def describe(self) -> dict[str, Any]:
         """Facts that a person asks for: where it runs, in what, which way texts go through, and why."""

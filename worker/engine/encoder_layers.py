@@ -19,7 +19,7 @@ from worker.engine.attention import Layout, Places
 from worker.engine.attention_watch import Attended, place_of, watched
 from worker.engine.forward import Network
 from worker.engine.kernel_linear import FeedForward, KernelLinear, NormedSum
-from worker.engine.kernels import Encoder, EncoderParts, Kernels, Layer, kernels
+from worker.engine.kernels import Encoder, EncoderParts, Kernels, Layer, Lookup, kernels
 from worker.engine.kernels.calls import LONGEST
 from worker.engine.swap import swapped
 from worker.engine.tokens import runs_of
@@ -30,11 +30,17 @@ _SAME, _SAME_AT_THE_END = 0.05, 0.3
 
 
 class EncoderLayer(nn.Module):
-    """A module of a network in one call; the module itself, where there is no packed row or a text is very long."""
+    """A module of a network in one call; the module itself, where there is no packed row or a text is very long.
 
-    def __init__(self, plain: nn.Module, encoder: Encoder, own: Kernels) -> None:
+    `lookup` has query, key and value by the tokens' words and positions. `is_last`: where first tokens alone are asked
+    for, it gives them, [1, texts, width].
+    """
+
+    is_last = False
+
+    def __init__(self, plain: nn.Module, encoder: Encoder, own: Kernels, lookup: Lookup | None = None) -> None:
         super().__init__()
-        self.plain, self.encoder, self.own = plain, encoder, own
+        self.plain, self.encoder, self.own, self.lookup = plain, encoder, own, lookup
 
     def forward(self, states: Tensor, *more: Any, packed_layout: Layout | None = None, **options: Any) -> Any:
         """[1, tokens, width] to the same; all else is for the module itself."""
@@ -42,7 +48,11 @@ class EncoderLayer(nn.Module):
             return self.plain(states, *more, **options)
         if packed_layout.longest > LONGEST or kernels() is None:
             return self.plain(states, *more, packed_layout=packed_layout, **options)
-        return self.own.encode(self.encoder, states, packed_layout.places)
+        if packed_layout.first_only and self.is_last:
+            return self.own.encode_first(self.encoder, states, packed_layout.places)[None]
+        tokens = packed_layout.tokens
+        found = self.lookup.of(*tokens) if self.lookup and tokens else None
+        return self.own.encode(self.encoder, states, packed_layout.places, found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,11 @@ from worker.engine.chat import ChatTokenizer
 from worker.engine.checkpoint import load_network
 from worker.engine.device import pick_dtype
 from worker.engine.encoder_layers import whole_layers
+from worker.engine.entry import entering, looked_up
 from worker.engine.features import Reader
 from worker.engine.feed_forward import joined
 from worker.engine.kernel_layers import with_kernels
+from worker.engine.last_layer import with_first_tokens
 from worker.engine.normed_sum import with_normed_sums
 from worker.engine.own_class import load_own, task_of
 from worker.engine.own_first import OwnReader, OwnTokenizer
@@ -66,8 +68,10 @@ def _transformer(folder: Path, spec: Spec, device: torch.device) -> First:
     tokenizer = network_tokenizer(folder, spec)
     model = load_network(folder, spec, device=device, dtype=pick_dtype(spec.dtype, device))
     network = decide(model, spec, device=device, types=tokenizer.types_for(model))
+    found = entering(network, spec)
     network = (in_int8 if spec.dtype == "int8" else prepacked)(network, spec)
-    return tokenizer, whole_layers(with_kernels(with_normed_sums(joined(network, spec))), spec)
+    network = whole_layers(with_kernels(with_normed_sums(joined(network, spec))), spec)
+    return tokenizer, with_first_tokens(looked_up(network, spec, found), spec)
 
 
 def _own(folder: Path, spec: Spec, device: torch.device) -> First:

@@ -49,6 +49,8 @@ class Network:
     weights: str = ""
     #: Whose kernels do what is no matrix product, on a CPU.
     kernels: str = ""
+    #: Whether it has a last layer that can be asked for each text's first token alone.
+    gives_first: bool = False
 
     @property
     def padded(self) -> bool:
@@ -80,13 +82,26 @@ class Network:
         """The last hidden state of every token, [tokens, width]."""
         return self.features(ids, offsets).states
 
-    def _packed(self, ids: Ids, offsets: Offsets) -> tuple[Any, Flatten]:
+    @torch.inference_mode()
+    def first_tokens(self, ids: Ids, offsets: Offsets) -> Features:
+        """The last hidden state of each text's first token: texts of one token each, for the modules behind."""
+        output, flat = self._packed(ids, offsets, first_only=True)
+        states, first = flat(output.last_hidden_state), offsets[:-1]
+        if len(states) != len(first):  # the last layer was computed in full, for a very long text
+            states = states[torch.from_numpy(first)]
+        return Features(ids[first], np.arange(len(offsets)), tokens=states)
+
+    def _packed(self, ids: Ids, offsets: Offsets, *, first_only: bool = False) -> tuple[Any, Flatten]:
         bounds = put(offsets.astype(np.int32), self.device) if self.way == "at-once" else None
+        positions = self.positions(ids, offsets)
         output = self.model(
             input_ids=self._tensor(ids)[None],
-            position_ids=self._tensor(self._positions(ids, offsets))[None],
-            packed_layout=Layout(runs_of(offsets), bounds, rough=self.rough),
-        )
+            position_ids=self._tensor(positions)[None],
+            packed_layout=Layout(
+                runs_of(offsets), bounds, rough=self.rough,
+                tokens=(np.ascontiguousarray(ids, np.int32), positions.astype(np.int32)), first_only=first_only,
+            ),
+        )  # fmt: skip
         return output, lambda states: states[0]
 
     def _padded(self, ids: Ids, offsets: Offsets) -> tuple[Any, Flatten]:
@@ -121,7 +136,8 @@ class Network:
         rows[kept] = ids
         return self._tensor(rows), self._tensor(kept), kept
 
-    def _positions(self, ids: Ids, offsets: Offsets) -> Offsets:
+    def positions(self, ids: Ids, offsets: Offsets) -> Offsets:
+        """Where each token is in its text, as the network counts; int64 [tokens]."""
         first, lengths = self.first_position, np.diff(offsets)
         if first and (literal := ids == self.padding_id).any():
             # These networks count no token that is the padding token, even where a text spells it out.

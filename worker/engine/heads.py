@@ -92,6 +92,16 @@ def key_of(module: Module) -> Key:
     return module.kind, module.path, str(module.config.get("task", ""))
 
 
+def asks_first_only(modules: Sequence[Module], prompt_length: int) -> bool:
+    """Whether modules behind the first ask for no token's state but the first's of each text: [CLS] pooling does."""
+    pooling, *rest = modules or (None,)
+    if pooling is None or pooling.kind != "Pooling" or pooling.config["modes"] != ["cls"]:
+        return False
+    if prompt_length and not pooling.config["include_prompt"]:
+        return False
+    return not any(is_own(module.kind) or module.config.get("level") == "tokens" for module in rest)
+
+
 def finish(features: Features, *, heads: Sequence[Step], truncate_dims: int | None, unit: bool) -> Tensor:
     """A batch through the modules, then its vectors cut, then made unit length where the spec says so."""
     for head in heads:

@@ -9,5 +9,6 @@ from worker.engine.kernels.calls import Kernels
 from worker.engine.kernels.encoder import Encoder, EncoderParts
 from worker.engine.kernels.found import kernels, why_none
 from worker.engine.kernels.layer import Layer, Norm
+from worker.engine.kernels.lookup import Entry, Lookup
 
-__all__ = ["Encoder", "EncoderParts", "Kernels", "Layer", "Norm", "kernels", "why_none"]
+__all__ = ["Encoder", "EncoderParts", "Entry", "Kernels", "Layer", "Lookup", "Norm", "kernels", "why_none"]

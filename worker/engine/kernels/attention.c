@@ -29,6 +29,9 @@ typedef struct {
     float *scores;                            /* [ROWS, padded] */
 } text;
 
+/* Queries of a text, by their rows. */
+typedef struct { long from, count; } asked;
+
 INLINE const void *row_of(const states *s, long token, long head, int halves) {
     long at = token * s->token + head * s->head;
     return halves ? (const void *)((const uint16_t *)s->at + at) : (const void *)((const float *)s->at + at);
@@ -157,21 +160,21 @@ INLINE void some_rows(const int rows, const text *t, const states *q, long token
     if (at < t->columns) mix(rows, 1, t, at, sums, out, out_row);
 }
 
-INLINE void one_head(const text *t, const states s[3], long token, long head, char *out, long out_row) {
+INLINE void one_head(const text *t, const states s[3], long token, asked a, long head, char *out, long out_row) {
     long row = out_row * (t->halves_in ? 2 : 4), i = 0;
     pack_keys(t, &s[1], token, head);
     pack_values(t, &s[2], token, head);
-    for (; i + ROWS <= t->length; i += ROWS) some_rows(ROWS, t, &s[0], token + i, head, out + i * row, out_row);
-    for (; i + 3 <= t->length; i += 3) some_rows(3, t, &s[0], token + i, head, out + i * row, out_row);
-    for (; i < t->length; i++) some_rows(1, t, &s[0], token + i, head, out + i * row, out_row);
+    for (; i + ROWS <= a.count; i += ROWS) some_rows(ROWS, t, &s[0], a.from + i, head, out + i * row, out_row);
+    for (; i + 3 <= a.count; i += 3) some_rows(3, t, &s[0], a.from + i, head, out + i * row, out_row);
+    for (; i < a.count; i++) some_rows(1, t, &s[0], a.from + i, head, out + i * row, out_row);
 }
 
 /* Has the cache fetch a share of the next text's rows while a head of this one is computed: a head's part of each row
  * is too short, and too far from the next row's, to be foreseen. */
-INLINE void expect(const text *t, const states s[3], long token, long head, long heads, long tokens) {
+INLINE void expect(const text *t, const states s[3], long token, long head, long heads, long tokens, int first_only) {
     long begin = token + t->length * head / heads, end = token + t->length * (head + 1) / heads;
     long row = heads * t->width * (t->halves_in ? 2 : 4);
-    for (int part = 0; part < 3; part++)
+    for (int part = first_only; part < 3; part++)
         for (long at = begin; s[part].head == t->width && at < end && at < tokens; at++) {
             const char *from = row_of(&s[part], at, 0, t->halves_in);
             for (long byte = 0; byte < row; byte += 64) _mm_prefetch(from + byte, _MM_HINT_T1);
@@ -180,19 +183,21 @@ INLINE void expect(const text *t, const states s[3], long token, long head, long
 
 /* `halves_in` and `pairs` are constants where this is called, and so in all that it calls. */
 INLINE void all_texts(const int halves_in, const int pairs, text t, const states s[3], char *out, long heads,
-                      const long *runs, long count) {
+                      const long *runs, long count, int first_only) {
     long out_row = heads * t.width, size = halves_in ? 2 : 4;
     t.halves_in = halves_in, t.pairs = pairs, t.words = pairs ? t.width / 2 : t.width;
-    long tokens = runs[3 * count - 3] + runs[3 * count - 2] * runs[3 * count - 1];
+    long tokens = runs[3 * count - 3] + runs[3 * count - 2] * runs[3 * count - 1], text_number = 0;
     for (long run = 0; run < count; run++) {
         long token = runs[3 * run], texts = runs[3 * run + 1];
         t.length = runs[3 * run + 2];
         t.padded = whole(t.length);
-        for (long one = 0; one < texts; one++, token += t.length)
+        for (long one = 0; one < texts; one++, token += t.length, text_number++) {
+            asked a = first_only ? (asked){text_number, 1} : (asked){token, t.length};
             for (long head = 0; head < heads; head++) {
-                expect(&t, s, token + t.length, head, heads, tokens);
-                one_head(&t, s, token, head, out + (token * out_row + head * t.width) * size, out_row);
+                expect(&t, s, token + t.length, head, heads, tokens, first_only);
+                one_head(&t, s, token, a, head, out + (a.from * out_row + head * t.width) * size, out_row);
             }
+        }
     }
 }
 
@@ -205,14 +210,14 @@ long attention_memory(long width, long longest) {
 }
 
 void attention(const void *q, const void *k, const void *v, void *out, const long *strides, long heads, long width,
-               const long *runs, long count, float scale, int halves_in, int pairs, char *memory) {
+               const long *runs, long count, float scale, int halves_in, int pairs, int first_only, char *memory) {
     long longest = longest_of(runs, count);
     uint32_t *keys = (uint32_t *)memory, *values = keys + keys_of(width, longest);
     uint32_t *shares = values + keys_of(width, longest), *scores = shares + scores_of(longest);
     states s[3] = {{q, strides[0], strides[1]}, {k, strides[2], strides[3]}, {v, strides[4], strides[5]}};
     text t = {.width = width, .columns = whole(width), .scale = scale, .keys = keys, .values = values,
               .shares = shares, .scores = (float *)scores, .query = scores + scores_of(longest)};
-    if (HAS_HALVES && halves_in) all_texts(1, 1, t, s, out, heads, runs, count);
-    else if (HAS_HALVES && pairs) all_texts(0, 1, t, s, out, heads, runs, count);
-    else all_texts(0, 0, t, s, out, heads, runs, count);
+    if (HAS_HALVES && halves_in) all_texts(1, 1, t, s, out, heads, runs, count, first_only);
+    else if (HAS_HALVES && pairs) all_texts(0, 1, t, s, out, heads, runs, count, first_only);
+    else all_texts(0, 0, t, s, out, heads, runs, count, first_only);
 }

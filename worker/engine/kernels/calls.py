@@ -3,6 +3,7 @@
 import ctypes
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,27 +13,31 @@ from torch import Tensor
 
 from worker.engine.kernels.encoder import Encoder
 from worker.engine.kernels.layer import KINDS, Form, Layer, Norm
+from worker.engine.kernels.lookup import Entry, LookedUp, Lookup, Rows
 
 #: The keys of one head of one text are kept at once.
 LONGEST = 2048
 
 #: int64 [runs, 3]: first token, texts, tokens in each; or as a list.
 Runs = npt.ArrayLike
+Places = npt.NDArray[np.int64]
 
 _P, _N, _F, _I = ctypes.c_void_p, ctypes.c_long, ctypes.c_float, ctypes.c_int
 #: What each function of the sources takes.
 _TAKES = {
     "linear": (_P, _P, _P, _P, _N, _P, _P),
     "linear_memory": (_P, _P),
-    "encode": (_P, _P, _P, _N, _P, _P),
+    "encode": (_P, _P, _P, _P, _N, _P, _P),
+    "attend_first": (_P, _P, _P, _P, _N, _P, _P),
     "encoder_memory": (_P, _N),
     "attention_memory": (_N, _N),
     "has_kind": (_N,),
     "panel_columns": (),
     "levels_in_word": (),
     "gelu": (_P, _P, _N, _I),
+    "embed": (_P, _P, _P, _P, _N, _N, _P, _P, ctypes.c_double, _I, _P),
     "layer_norm": (_P, _P, _N, _N, _P, _P, _F, _I),
-    "attention": (_P, _P, _P, _P, _P, _N, _N, _P, _N, _F, _I, _I, _P),
+    "attention": (_P, _P, _P, _P, _P, _N, _N, _P, _N, _F, _I, _I, _I, _P),
 }
 
 
@@ -56,6 +61,11 @@ class Kernels:
     def layer(self, weight: Tensor, bias: Tensor | None, scales: Tensor | None = None) -> Layer:
         """Weights as this CPU's kernels read them; see `Layer`."""
         return Layer(self._form, weight, bias, scales)
+
+    def lookup(self, entry: Entry, kind: torch.dtype) -> Lookup:
+        """Tables of what a first layer makes of words and positions, its query, key and value in this kind."""
+        layer = self.layer(entry.weights * entry.norm.weight.detach().float(), None)
+        return Lookup(entry, kind, partial(self.linear, (layer,)))
 
     def linear(self, layers: Sequence[Layer], states: Tensor, after: Norm | None = None) -> Tensor:
         """[..., in of the first] to [..., out of the last], of one layer, or of two with GELU between.
@@ -87,6 +97,19 @@ class Kernels:
         )  # fmt: skip
         return output
 
+    def embed(self, entry: Entry, words: Rows, positions: Rows) -> Tensor:
+        """[tokens, width], the norm of each token's sum. IndexError where there is no such word or position."""
+        entry.check(words, positions)
+        kind, width = entry.words.dtype, entry.words.shape[1]
+        output = torch.empty((len(words), width), dtype=kind)
+        norm = entry.norm
+        self._library.embed(
+            entry.words.data_ptr(), entry.positions.data_ptr(), words.ctypes.data, positions.ctypes.data,
+            len(words), width, norm.weight.data_ptr(), norm.bias.data_ptr(), norm.eps, _is_half(output),
+            output.data_ptr(),
+        )  # fmt: skip
+        return output
+
     def bears(self, states: Sequence[Tensor], longest: int) -> bool:
         """Whether `attention` takes these: float32, or bfloat16 where the CPU multiplies it, and no very long text."""
         query = states[0]
@@ -107,32 +130,59 @@ class Kernels:
         places, halves = np.asarray(runs, dtype=np.int64), _is_half(query)
         self._library.attention(
             *(part.data_ptr() for part in (*states, output)), strides.ctypes.data, heads, width,
-            places.ctypes.data, len(places), scale, halves, (rough or halves) and self.has_pairs,
+            places.ctypes.data, len(places), scale, halves, (rough or halves) and self.has_pairs, False,
             self._memory(self._library.attention_memory(width, int(places[:, 2].max()))),
         )  # fmt: skip
         return output
 
-    def encode(self, encoder: Encoder, states: Tensor, runs: Runs) -> Tensor:
+    def encode(self, encoder: Encoder, states: Tensor, runs: Runs, found: LookedUp | None = None) -> Tensor:
         """[..., in] of texts that lie end to end, to the same, by a layer; `runs` as above, of `LONGEST` at most.
 
-        ValueError where these are no input of the layer.
+        `found`: query, key and value of each token, that need no product then. ValueError where these are no input of
+        the layer.
         """
-        places, rows = np.asarray(runs, dtype=np.int64), states.numel() // encoder.width
-        if states.dtype != encoder.kind or states.shape[-1] != encoder.width or places[:, 1] @ places[:, 2] != rows:
-            raise ValueError(f"{tuple(states.shape)} in {states.dtype} is no input of {encoder.width} numbers a token")
-        given = states.contiguous()
+        given, places = _input(encoder, states, runs)
         output = torch.empty_like(given)
-        memory = self._memory(self._library.encoder_memory(encoder.address, int(places[:, 2].max())))
         self._library.encode(
-            encoder.address, given.data_ptr(), places.ctypes.data, len(places), output.data_ptr(), memory
-        )
+            encoder.address, found and found.address, given.data_ptr(), places.ctypes.data, len(places),
+            output.data_ptr(), self._memory_of(encoder, places),
+        )  # fmt: skip
         return output
+
+    def encode_first(self, encoder: Encoder, states: Tensor, runs: Runs) -> Tensor:
+        """What `encode` gives for the first token of each text, [texts, in], to the last bit."""
+        given, places = _input(encoder, states, runs)
+        parts = encoder.parts
+        first = given.view(-1, encoder.width)[_first_tokens(places)]
+        query = self.linear(parts.inputs[:1], first)
+        mixed = torch.empty_like(query)
+        self._library.attend_first(
+            encoder.address, query.data_ptr(), given.data_ptr(), places.ctypes.data, len(places),
+            mixed.data_ptr(), self._memory_of(encoder, places),
+        )  # fmt: skip
+        summed = self.linear((parts.mixed,), mixed, Norm(first, parts.after_mixed))
+        return self.linear((parts.up, parts.down), summed, Norm(summed, parts.after_all))
+
+    def _memory_of(self, encoder: Encoder, places: Places) -> int:
+        return self._memory(self._library.encoder_memory(encoder.address, int(places[:, 2].max())))
 
     def _memory(self, size: int) -> int:
         """Where this thread's memory lies, at least so many bytes; what is in it is lost with the next call."""
         if (kept := getattr(self._own, "memory", None)) is None or kept.numel() < size + 64:
             kept = self._own.memory = torch.empty(size + 64, dtype=torch.uint8)
         return -(-kept.data_ptr() // 64) * 64
+
+
+def _input(encoder: Encoder, states: Tensor, runs: Runs) -> tuple[Tensor, Places]:
+    places, rows = np.asarray(runs, dtype=np.int64), states.numel() // encoder.width
+    if states.dtype != encoder.kind or states.shape[-1] != encoder.width or places[:, 1] @ places[:, 2] != rows:
+        raise ValueError(f"{tuple(states.shape)} in {states.dtype} is no input of {encoder.width} numbers a token")
+    return states.contiguous(), places
+
+
+def _first_tokens(places: Places) -> Tensor:
+    lengths = np.repeat(places[:, 2], places[:, 1])
+    return torch.from_numpy(lengths.cumsum() - lengths)
 
 
 def _rows(states: Tensor, layer: Layer) -> Tensor:

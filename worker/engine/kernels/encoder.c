@@ -1,5 +1,6 @@
 /* A layer of an encoder, all of it for a few texts at a time: what lies between its parts stays in the cache. */
 #include "attention.h"
+#include "lookup.h"
 #include "products.h"
 
 #define MOST_TOKENS 256 /* of texts that go together, unless one is longer */
@@ -62,21 +63,45 @@ long encoder_memory(const encoder *e, long longest) {
     return (long)(placed(e, longest, NULL).linear - (char *)NULL) + linears_memory(e);
 }
 
-/* x[tokens, in] to out[tokens, in]; `runs` as attention has them, without a gap. */
-void encode(const encoder *e, const char *x, const long *runs, long count, char *out, char *memory) {
+/* x[tokens, in] to out[tokens, in]; `runs` as attention has them, without a gap. Query, key and value are products of
+ * x, or `found` in a table. */
+void encode(const encoder *e, const looked_up *found, const char *x, const long *runs, long count, char *out,
+            char *memory) {
     places p = placed(e, longest_of(runs, count), memory);
     long row = e->heads * e->width, strides[6] = {row, e->width, row, e->width, row, e->width};
     int halves = (int)e->inputs[0]->halves_out;
     long some[MOST_TOKENS][3];
     norm after_mixed = e->after_mixed, after_all = e->after_all;
+    long token = 0;
     for (cut at = {0}; at.run < count; x += at.tokens * row_out(e->down), out += at.tokens * row_out(e->down)) {
         at = together(runs, count, at, some);
-        each_of(e->inputs, 3, x, at.tokens, p.inputs, p.linear);
+        if (found) look_up(found, token, at.tokens, p.inputs);
+        else each_of(e->inputs, 3, x, at.tokens, p.inputs, p.linear);
+        token += at.tokens;
         attention(p.inputs[0], p.inputs[1], p.inputs[2], p.mixed, strides, e->heads, e->width, some[0], at.parts,
-                  (float)e->scale, halves, (int)e->pairs, p.attention);
+                  (float)e->scale, halves, (int)e->pairs, 0, p.attention);
         after_mixed.residual = x;
         linear(NULL, e->mixed, &after_mixed, p.mixed, at.tokens, p.sum, p.linear);
         after_all.residual = p.sum;
         linear(e->up, e->down, &after_all, p.sum, at.tokens, out, p.linear);
+    }
+}
+
+/* Attention of each text's first token, whose query is given, [texts, inner], to as much. */
+void attend_first(const encoder *e, const char *query, const char *x, const long *runs, long count, char *out,
+                  char *memory) {
+    places p = placed(e, longest_of(runs, count), memory);
+    long row = e->heads * e->width, strides[6] = {row, e->width, row, e->width, row, e->width};
+    int halves = (int)e->inputs[0]->halves_out;
+    long some[MOST_TOKENS][3];
+    for (cut at = {0}; at.run < count; x += at.tokens * row_out(e->down)) {
+        at = together(runs, count, at, some);
+        each_of(e->inputs + 1, 2, x, at.tokens, p.inputs + 1, p.linear);
+        attention(query, p.inputs[1], p.inputs[2], out, strides, e->heads, e->width, some[0], at.parts,
+                  (float)e->scale, halves, (int)e->pairs, 1, p.attention);
+        for (long part = 0; part < at.parts; part++) {
+            long texts = some[part][1] * row_out(e->inputs[0]);
+            query += texts, out += texts;
+        }
     }
 }

@@ -45,8 +45,9 @@ class Encoder:
     def __init__(self, parts: EncoderParts) -> None:
         if problem := _problem(parts):
             raise ValueError(f"no layer of an encoder: {problem}")
-        self._kept = parts
+        self.parts = parts
         self.kind, self.width = parts.down.kind_out, parts.down.shape[0]
+        self.inner_kind = parts.inputs[0].kind_out
         self._struct = _Struct(
             (_P * 3)(*(layer.address for layer in parts.inputs)),
             *(layer.address for layer in (parts.mixed, parts.up, parts.down)),
