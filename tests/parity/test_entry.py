@@ -8,10 +8,11 @@ from sentence_transformers import SentenceTransformer
 from torch import nn
 
 from tests.unit.kernels.checks import needed
-from worker.engine import Embedder, entry, first
+from worker.engine import Embedder, first
+from worker.engine import looked_up as looking
 from worker.engine.encoder_layers import EncoderLayer
-from worker.engine.entry import KnownEmbeddings
 from worker.engine.kernels import kernels
+from worker.engine.looked_up import KnownEmbeddings
 
 pytestmark = needed
 
@@ -90,7 +91,7 @@ def test_a_text_that_spells_the_padding_token_has_its_position(base):
 
 
 def test_tables_too_large_are_not_made(base, monkeypatch):
-    monkeypatch.setattr(entry, "_MOST_BYTES", 1000)
+    monkeypatch.setattr(looking, "_MOST_BYTES", 1000)
     embedder = Embedder.load(base("bert"), dtype="float32")
     assert found(embedder) == (1, 0)
     assert SAID not in embedder.describe()["kernels"]
@@ -107,17 +108,24 @@ class Changed(nn.Module):
         return self.change(self.plain(*given, **named))
 
 
-@pytest.mark.parametrize("place", ["word_embeddings", "position_embeddings", "LayerNorm", "dropout", None])
-def test_more_than_a_sum_and_a_norm_is_left_as_it_is(base, plain, monkeypatch, place):
+@pytest.mark.parametrize(
+    ("place", "dtype"),
+    [
+        *((place, "float32") for place in ("word_embeddings", "position_embeddings", "LayerNorm", "dropout", None)),
+        *((place, "int8") for place in ("position_embeddings", "LayerNorm", "dropout")),
+    ],
+)
+def test_more_than_a_sum_and_a_norm_is_left_as_it_is(base, plain, monkeypatch, place, dtype):
+    """By a little more, too, which the end of a network in integers would not tell."""
     real = first.decide
 
     def decide(model, *more, **options):
         holder, name = (model.embeddings, place) if place else (model, "embeddings")
-        setattr(holder, name, Changed(getattr(holder, name), lambda numbers: numbers * 1.25))
+        setattr(holder, name, Changed(getattr(holder, name), lambda numbers: numbers * 1.05))
         return real(model, *more, **options)
 
     monkeypatch.setattr(first, "decide", decide)
-    embedder, usual = (load(base("bert"), dtype="float32") for load in (Embedder.load, plain))
+    embedder, usual = (load(base("bert"), dtype=dtype) for load in (Embedder.load, plain))
     assert found(embedder) == (0, 0)
     np.testing.assert_array_equal(embedder.embed(TEXTS), usual.embed(TEXTS))
 

@@ -16,11 +16,12 @@ from worker.engine.chat import ChatTokenizer
 from worker.engine.checkpoint import load_network
 from worker.engine.device import pick_dtype
 from worker.engine.encoder_layers import whole_layers
-from worker.engine.entry import entering, looked_up
+from worker.engine.entry import entering
 from worker.engine.features import Reader
 from worker.engine.feed_forward import joined
 from worker.engine.kernel_layers import with_kernels
 from worker.engine.last_layer import with_first_tokens
+from worker.engine.looked_up import looked_up
 from worker.engine.normed_sum import with_normed_sums
 from worker.engine.own_class import load_own, task_of
 from worker.engine.own_first import OwnReader, OwnTokenizer

@@ -93,6 +93,16 @@ def test_the_same_bits_as_its_parts_one_by_one(kind, lengths, each, heads):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=25, deadline=None)
+@given(lengths=lengths)
+def test_first_tokens_alone_have_the_same_bits(kind, lengths):
+    own, encoder, runs = kernels(), Encoder(parts_of(kind)), runs_of(lengths)
+    states = states_of(sum(lengths), kind)
+    begins = [sum(lengths[:text]) for text in range(len(lengths))]
+    assert torch.equal(own.encode_first(encoder, states, runs), own.encode(encoder, states, runs)[0, begins])
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_text_does_not_depend_on_its_neighbours_to_the_last_bit(own, kind):
     lengths = [300, 257, 90, 90, 90, 5, 5, 1]
     encoder, states = Encoder(parts_of(kind)), states_of(sum(lengths), kind)

@@ -7,20 +7,15 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from worker.engine.kernels.encoder import Encoder
+from worker.engine.kernels.encoder import Encoder, Places, Runs, first_tokens
 from worker.engine.kernels.layer import KINDS, Form, Layer, Norm
 from worker.engine.kernels.lookup import Entry, LookedUp, Lookup, Rows
 
 #: The keys of one head of one text are kept at once.
 LONGEST = 2048
-
-#: int64 [runs, 3]: first token, texts, tokens in each; or as a list.
-Runs = npt.ArrayLike
-Places = npt.NDArray[np.int64]
 
 _P, _N, _F, _I = ctypes.c_void_p, ctypes.c_long, ctypes.c_float, ctypes.c_int
 #: What each function of the sources takes.
@@ -141,7 +136,7 @@ class Kernels:
         `found`: query, key and value of each token, that need no product then. ValueError where these are no input of
         the layer.
         """
-        given, places = _input(encoder, states, runs)
+        given, places = encoder.input_of(states, runs)
         output = torch.empty_like(given)
         self._library.encode(
             encoder.address, found and found.address, given.data_ptr(), places.ctypes.data, len(places),
@@ -151,9 +146,9 @@ class Kernels:
 
     def encode_first(self, encoder: Encoder, states: Tensor, runs: Runs) -> Tensor:
         """What `encode` gives for the first token of each text, [texts, in], to the last bit."""
-        given, places = _input(encoder, states, runs)
+        given, places = encoder.input_of(states, runs)
         parts = encoder.parts
-        first = given.view(-1, encoder.width)[_first_tokens(places)]
+        first = given.view(-1, encoder.width)[first_tokens(places)]
         query = self.linear(parts.inputs[:1], first)
         mixed = torch.empty_like(query)
         self._library.attend_first(
@@ -171,18 +166,6 @@ class Kernels:
         if (kept := getattr(self._own, "memory", None)) is None or kept.numel() < size + 64:
             kept = self._own.memory = torch.empty(size + 64, dtype=torch.uint8)
         return -(-kept.data_ptr() // 64) * 64
-
-
-def _input(encoder: Encoder, states: Tensor, runs: Runs) -> tuple[Tensor, Places]:
-    places, rows = np.asarray(runs, dtype=np.int64), states.numel() // encoder.width
-    if states.dtype != encoder.kind or states.shape[-1] != encoder.width or places[:, 1] @ places[:, 2] != rows:
-        raise ValueError(f"{tuple(states.shape)} in {states.dtype} is no input of {encoder.width} numbers a token")
-    return states.contiguous(), places
-
-
-def _first_tokens(places: Places) -> Tensor:
-    lengths = np.repeat(places[:, 2], places[:, 1])
-    return torch.from_numpy(lengths.cumsum() - lengths)
 
 
 def _rows(states: Tensor, layer: Layer) -> Tensor:

@@ -3,12 +3,18 @@
 import ctypes
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from worker.engine.kernels.layer import Layer, NormStruct
 
 _P, _N = ctypes.c_void_p, ctypes.c_long
+
+#: int64 [runs, 3]: first token, texts, tokens in each; or as a list.
+Runs = npt.ArrayLike
+Places = npt.NDArray[np.int64]
 
 
 class _Struct(ctypes.Structure):
@@ -55,6 +61,19 @@ class Encoder:
             parts.heads, parts.inputs[0].shape[0] // parts.heads, parts.pairs, parts.scale,
         )  # fmt: skip
         self.address = ctypes.addressof(self._struct)
+
+    def input_of(self, states: Tensor, runs: Runs) -> tuple[Tensor, Places]:
+        """Both as the kernels take them; ValueError where they are no input of the layer."""
+        places, rows = np.asarray(runs, dtype=np.int64), states.numel() // self.width
+        if states.dtype != self.kind or states.shape[-1] != self.width or places[:, 1] @ places[:, 2] != rows:
+            raise ValueError(f"{tuple(states.shape)} in {states.dtype} is no input of {self.width} numbers a token")
+        return states.contiguous(), places
+
+
+def first_tokens(places: Places) -> Tensor:
+    """int64 [texts], where each text begins."""
+    lengths = np.repeat(places[:, 2], places[:, 1])
+    return torch.from_numpy(lengths.cumsum() - lengths)
 
 
 def _normed(norm: nn.LayerNorm) -> NormStruct:
