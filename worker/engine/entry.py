@@ -21,6 +21,9 @@ from worker.engine.kernels.calls import LONGEST
 from worker.engine.tokens import Ids
 from worker.engine.trial import apart, sequences, tolerance, vocabulary_of
 
+#: Larger tables of query, key, value and the words' own numbers are not worth their memory, nor the trials that find
+#: how to make them: networks with such have many layers, and gain least (2% at 12).
+_MOST_BYTES = 192 * 2**20
 #: What words and positions are called, in all of transformers.
 NAMES = ("input_ids", "position_ids")
 
@@ -34,9 +37,15 @@ class Entering(NamedTuple):
 
 @torch.inference_mode()
 def entering(network: Network, spec: Spec) -> Entering | None:
-    """How tokens enter, by a trial of the network as it was loaded; None where in another way, or without kernels."""
+    """How tokens enter, by a trial of the network as it was loaded.
+
+    None where they do so in another way, there are no kernels, or tables would be too large.
+    """
     vocabulary = vocabulary_of(network.model)
     if vocabulary is None or network.way != "runs" or network.device.type != "cpu" or network.layered or not kernels():
+        return None
+    words = network.model.get_input_embeddings()
+    if type(words) is not nn.Embedding or 4 * words.weight.nbytes > _MOST_BYTES:
         return None
     ids, offsets = sequences(network, vocabulary, spec.max_tokens)
     seen = _Seen(ids, network.positions(ids, offsets))

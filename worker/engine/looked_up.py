@@ -22,8 +22,6 @@ from worker.engine.trial import sequences, tolerance, vocabulary_of
 
 #: In integers, by how much the end of a network may differ: what is looked up was not rounded to levels.
 _SAME_AT_THE_END = 0.3
-#: Larger tables are not worth their memory: networks with such have many layers, and gain least (2% at 12).
-_MOST_BYTES = 192 * 2**20
 
 
 class KnownEmbeddings(nn.Module):
@@ -60,7 +58,7 @@ def looked_up(network: Network, spec: Spec, found: Entering | None) -> Network:
     trial = sequences(network, vocabulary, spec.max_tokens)
     layer, before = _first_layer(network, found, trial)
     places: dict[nn.Module, nn.Module] = {found.embeddings: KnownEmbeddings(found.embeddings, found.entry)}
-    if layer is not None and found.entry.bytes(layer.encoder.inner_kind) <= _MOST_BYTES:
+    if layer is not None:
         places[layer] = _knowing(layer, found.entry, own)
     alike = _SAME_AT_THE_END if network.integers else tolerance(network.model.dtype)
     if not swapped(network, places, trial, before, alike) or layer not in places:

@@ -59,10 +59,6 @@ class Entry:
         width = self.words.shape[1]
         return len(self.weights) + width + -width % _VECTOR
 
-    def bytes(self, kind: torch.dtype) -> int:
-        """Of the table of all words."""
-        return len(self.words) * self.row * kind.itemsize
-
     def check(self, words: Rows, positions: Rows) -> None:
         """IndexError where there is no such word or position."""
         for rows, table in ((words, self.words), (positions, self.positions)):
