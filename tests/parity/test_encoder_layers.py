@@ -8,7 +8,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer, WeightedLayerPooling
 from torch import nn
 
-from tests.unit.kernels.checks import needed
+from tests.unit.kernels.checks import needed, several_threads
 from worker.engine import Embedder, encoder_layers, first
 from worker.engine.encoder_layers import EncoderLayer
 from worker.engine.kernels import kernels
@@ -98,13 +98,10 @@ def test_a_text_beyond_what_a_kernel_takes_goes_through_the_module(base, monkeyp
 
 def test_with_several_threads_the_module_computes(base, monkeypatch):
     embedder = Embedder.load(base("bert"), dtype="float32")
-    whole, threads = embedder.embed(TEXTS), torch.get_num_threads()
+    whole = embedder.embed(TEXTS)
     monkeypatch.setattr(kernels(), "encode", pytest.fail)
-    torch.set_num_threads(2)
-    try:
+    with several_threads():
         np.testing.assert_allclose(embedder.embed(TEXTS), whole, atol=1e-6)
-    finally:
-        torch.set_num_threads(threads)
 
 
 class Doubled(nn.Module):

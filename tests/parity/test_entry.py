@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 import tiny_models as tiny
-import torch
 from sentence_transformers import SentenceTransformer
 from torch import nn
 
-from tests.unit.kernels.checks import needed
+from tests.unit.kernels.checks import needed, several_threads
 from worker.engine import Embedder, entry, first
 from worker.engine.encoder_layers import EncoderLayer
 from worker.engine.kernels import kernels
@@ -131,10 +130,7 @@ def test_more_than_a_sum_and_a_norm_is_left_as_it_is(base, plain, monkeypatch, p
 
 def test_with_several_threads_torch_embeds(base, monkeypatch):
     embedder = Embedder.load(base("bert"), dtype="float32")
-    whole, threads = embedder.embed(TEXTS), torch.get_num_threads()
+    whole = embedder.embed(TEXTS)
     monkeypatch.setattr(kernels(), "embed", pytest.fail)
-    torch.set_num_threads(2)
-    try:
+    with several_threads():
         np.testing.assert_allclose(embedder.embed(TEXTS), whole, atol=1e-6)
-    finally:
-        torch.set_num_threads(threads)

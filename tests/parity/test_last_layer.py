@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 import tiny_models as tiny
-import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
 from torch import nn
 
-from tests.unit.kernels.checks import needed
+from tests.unit.kernels.checks import needed, several_threads
 from worker.engine import Embedder, encoder_layers, first
 from worker.engine.kernels import kernels
 
@@ -134,10 +133,7 @@ def test_a_layer_that_is_not_the_end_is_computed_in_full(model, plain, monkeypat
 
 def test_with_several_threads_the_module_computes(model, monkeypatch):
     embedder = Embedder.load(model(), dtype="float32")
-    whole, threads = embedder.embed(TEXTS), torch.get_num_threads()
+    whole = embedder.embed(TEXTS)
     monkeypatch.setattr(kernels(), "encode_first", pytest.fail)
-    torch.set_num_threads(2)
-    try:
+    with several_threads():
         np.testing.assert_allclose(embedder.embed(TEXTS), whole, atol=1e-6)
-    finally:
-        torch.set_num_threads(threads)

@@ -21,6 +21,7 @@ from worker.engine.forward import Network
 from worker.engine.kernel_linear import FeedForward, KernelLinear, NormedSum
 from worker.engine.kernels import Encoder, EncoderParts, Kernels, Layer, Lookup, kernels
 from worker.engine.kernels.calls import LONGEST
+from worker.engine.layers import hooked
 from worker.engine.swap import swapped
 from worker.engine.tokens import runs_of
 from worker.engine.trial import apart, sequences, tolerance, vocabulary_of
@@ -174,10 +175,5 @@ def _summed(steps: list[_Step]) -> tuple[_Summed | None, list[_Step]]:
 
 @contextmanager
 def _watched(model: nn.Module, seen: _Seen) -> Iterator[None]:
-    hooks = [module.register_forward_hook(seen.module) for module in model.modules()]
-    try:
-        with watched(seen.attention):
-            yield
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with hooked(model.modules(), seen.module), watched(seen.attention):
+        yield

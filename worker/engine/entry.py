@@ -18,6 +18,7 @@ from worker.engine.attention_watch import Attended, place_of, watched
 from worker.engine.forward import Network
 from worker.engine.kernels import Entry, kernels
 from worker.engine.kernels.calls import LONGEST
+from worker.engine.layers import hooked
 from worker.engine.tokens import Ids
 from worker.engine.trial import apart, sequences, tolerance, vocabulary_of
 
@@ -75,13 +76,8 @@ class _Seen:
     @contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
         """Meanwhile what happens in `model` is seen."""
-        hooks = [module.register_forward_hook(self._module, with_kwargs=True) for module in model.modules()]
-        try:
-            with watched(self.attended.append):
-                yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+        with hooked(model.modules(), self._module, named=True), watched(self.attended.append):
+            yield
 
     def _module(self, module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
         if not isinstance(output, Tensor):

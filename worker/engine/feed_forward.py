@@ -12,6 +12,7 @@ from schemas.spec import Spec
 from worker.engine.forward import Network
 from worker.engine.kernel_layers import is_gelu
 from worker.engine.kernel_linear import FeedForward, KernelLinear
+from worker.engine.layers import hooked
 from worker.engine.swap import swapped
 from worker.engine.trial import apart, sequences, tolerance, vocabulary_of
 
@@ -70,9 +71,5 @@ def _watched(network: Network, trial: Any) -> tuple[list[_Pair], Tensor]:
             pairs.append(_Pair(up, way[1][0], module, way[0][1], output))
 
     watched = [module for module in network.model.modules() if isinstance(module, KernelLinear) or is_gelu(module)]
-    hooks = [module.register_forward_hook(watch) for module in watched]
-    try:
+    with hooked(watched, watch):
         return pairs, network.features(*trial).outcome
-    finally:
-        for hook in hooks:
-            hook.remove()

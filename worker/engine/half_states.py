@@ -15,6 +15,7 @@ from torch import Tensor
 from worker.engine.attention_watch import Attended, place_of, watched
 from worker.engine.forward import Network
 from worker.engine.kernel_linear import KernelLinear
+from worker.engine.layers import hooked
 from worker.engine.trial import apart
 
 #: What rounding to 8 of 24 bits becomes at the end of a network in integers: levels that are rounded to the other side.
@@ -72,10 +73,5 @@ def _hand_over(seen: _Seen, kind: torch.dtype) -> None:
 
 @contextmanager
 def _watched(layers: list[KernelLinear], seen: _Seen) -> Iterator[None]:
-    hooks = [layer.register_forward_hook(seen.layer) for layer in layers]
-    try:
-        with watched(seen.attention):
-            yield
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with hooked(layers, seen.layer), watched(seen.attention):
+        yield

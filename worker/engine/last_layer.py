@@ -15,6 +15,7 @@ from worker.engine.attention_watch import place_of
 from worker.engine.encoder_layers import EncoderLayer
 from worker.engine.forward import Network
 from worker.engine.heads import asks_first_only
+from worker.engine.layers import hooked
 from worker.engine.trial import sequences, vocabulary_of
 
 
@@ -32,12 +33,8 @@ def with_first_tokens(network: Network, spec: Spec) -> Network:
         assert isinstance(layer, EncoderLayer)
         seen.append((layer, place_of(output)))
 
-    hooks = [layer.register_forward_hook(see) for layer in layers]
-    try:
+    with hooked(layers, see):
         whole = network.features(ids, offsets).states
-    finally:
-        for hook in hooks:
-            hook.remove()
     last, place = seen[-1]
     if place != place_of(whole) or last.lookup is not None:
         return network

@@ -1,6 +1,8 @@
-"""The linear layers of a loaded network: finding them, and putting others in their places."""
+"""The layers of a loaded network: finding linear ones, putting others in their places, seeing what passes through."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from torch import nn
 
@@ -18,3 +20,14 @@ def put(model: nn.Module, layers: Mapping[nn.Module, nn.Module]) -> None:
         for child, module in list(parent._modules.items()):
             if module is not None and module in layers:
                 setattr(parent, child, layers[module])
+
+
+@contextmanager
+def hooked(modules: Iterable[nn.Module], see: Callable[..., None], *, named: bool = False) -> Iterator[None]:
+    """Meanwhile each of these is seen behind its call: the module, its inputs (those with `named` too), its output."""
+    hooks: list[Any] = [module.register_forward_hook(see, with_kwargs=named) for module in modules]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -17,6 +17,7 @@ from worker.engine.encoder_layers import EncoderLayer
 from worker.engine.entry import NAMES, Entering
 from worker.engine.forward import Network
 from worker.engine.kernels import Entry, Kernels, kernels
+from worker.engine.layers import hooked
 from worker.engine.swap import swapped
 from worker.engine.trial import sequences, tolerance, vocabulary_of
 
@@ -78,12 +79,8 @@ def _first_layer(network: Network, found: Entering, trial: Any) -> tuple[Encoder
         seen.append((module, inputs[0] if inputs else output, output))
 
     watched = [found.embeddings, *(module for module in network.model.modules() if isinstance(module, EncoderLayer))]
-    hooks = [module.register_forward_hook(see) for module in watched]
-    try:
+    with hooked(watched, see):
         before = network.features(*trial).outcome
-    finally:
-        for hook in hooks:
-            hook.remove()
     gave = {place_of(output) for module, _, output in seen if module is found.embeddings}
     layers = [module for module, given, _ in seen if isinstance(module, EncoderLayer) and place_of(given) in gave]
     return (layers[0] if len(layers) == 1 else None), before

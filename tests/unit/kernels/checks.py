@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -25,3 +26,14 @@ needs_all = pytest.mark.skipif(
 
 def normal(*shape, seed=0, kind=torch.float32):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(kind)
+
+
+@contextmanager
+def several_threads():
+    """Meanwhile torch computes with two threads, and there are no kernels."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
